@@ -1,0 +1,50 @@
+# `make` prints this list. Needs python3 (3.11 or newer) with pip, and make.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check --quiet
+
+.PHONY: help install run test check bench lock clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+install: $(VENV)/.installed ## set up .venv with the modgate command; quick the second time
+
+run: install ## serve on 127.0.0.1:8080 with local models: no key, no account, no server
+	@$(BIN)/modgate serve --config config/gateway.yaml
+
+test: $(VENV)/.tested ## the whole suite
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.tested ## lint and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: $(VENV)/.tested ## side by side with a bare relay, as ratios in one run
+	@$(BIN)/python -m bench.run
+
+lock: ## renew requirements.lock and requirements-test.lock from pyproject.toml (needs uv)
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml -o requirements.lock
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --extra test pyproject.toml -o requirements-test.lock
+
+clean: ## remove what install, run and test made
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis config/var bench/out
+
+# `venv --without-pip` works where Debian's python3-venv is not installed; pip then installs into it from outside.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("modgate needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else 0'
+	@$(PYTHON) -m venv --without-pip $(VENV)
+
+$(VENV)/.installed: pyproject.toml requirements.lock | $(BIN)/python
+	@echo "Installing into $(VENV) …"
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --editable .
+	@touch $@
+
+$(VENV)/.tested: $(VENV)/.installed requirements-test.lock
+	@echo "Installing what the tests need …"
+	@$(PIP) install --require-hashes -r requirements-test.lock
+	@touch $@

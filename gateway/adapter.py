@@ -1,0 +1,315 @@
+"""The seam between the core and a vendor.
+
+Dispatch sees `Adapter`. A vendor behind HTTP is a `VendorAdapter`: it fills in `ask` and `read`, which are pure, and
+this base class owns the order of events. A model in this process is a `LocalAdapter`: it is handed a workshop and does
+its own looking, off the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar
+
+import orjson
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from gateway.domain import Content, Exchange, Finding, Image, Look, Modality, Opinion, Text
+from gateway.errors import (
+    VendorDenied,
+    VendorDrift,
+    VendorError,
+    VendorRejected,
+    VendorThrottled,
+    VendorTimeout,
+    VendorUnavailable,
+)
+from gateway.units import Duration, Rate
+
+T = TypeVar("T")
+
+
+def _address(written: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", written):
+        raise ValueError("an address is http(s)://host[:port][/path], without user, query or fragment")
+    return written.rstrip("/")
+
+
+Address = Annotated[str, AfterValidator(_address)]
+
+
+class RetrySettings(BaseModel):
+    """`attempts` counts the first one; 1 means never ask the same provider twice."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    attempts: int = Field(default=2, ge=1, le=5)
+
+
+class CircuitSettings(BaseModel):
+    """When to stop asking a provider that fails."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    enabled: bool = True
+
+
+class VendorSettings(BaseModel):
+    """What every provider takes in `providers:`. An adapter adds its own keys in a subclass."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    adapter: str
+    enabled: bool = True
+    timeout: Duration = 3.0
+    max_concurrency: int = Field(default=64, ge=1)
+    rate_limit: Rate | None = None
+    retry: RetrySettings = RetrySettings()
+    circuit: CircuitSettings = CircuitSettings()
+    price_per_1k: float = Field(default=0.0, ge=0)
+    transport: Literal["direct"] = "direct"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to a vendor. `path` is appended to the provider's base address; `json` is sent as compact JSON."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    json: Any = None
+
+
+class Reply:
+    """What came back: status, headers (lower-case names) and at most the transport's cap of body."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes, latency_ms: float = 0.0):
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.latency_ms = latency_ms
+
+    @cached_property
+    def json(self) -> Any:
+        """The body as JSON; VendorDrift when it is not (NaN and Infinity are not)."""
+        try:
+            return orjson.loads(self.body)
+        except orjson.JSONDecodeError as error:
+            raise VendorDrift(f"the answer is not JSON: {error}", http=self.status, raw=self.body[:2048]) from None
+
+    def __getitem__(self, key: str) -> Any:
+        return self.json[key]
+
+
+class Transport(Protocol):
+    """Sends a call to a vendor's base address, once. Raises VendorError; the caller of `look` keeps the time."""
+
+    async def __call__(self, address: str, call: Call, /) -> Reply: ...
+
+
+class Workshop(Protocol):
+    """Where local models work: never on the event loop."""
+
+    async def decode(self, work: Callable[[bytes], T], data: bytes, /) -> T:
+        """Run a module-level function on image bytes in the guarded pool, where a crash or a loop hurts nobody."""
+
+    async def think(self, work: Callable[..., T], /, *args: Any) -> T:
+        """Run a function that releases the GIL, or is short, in a thread."""
+
+
+class Adapter(Protocol):
+    """What dispatch sees of a provider."""
+
+    settings: VendorSettings
+    accepts: ClassVar[frozenset[Modality]]
+    together: ClassVar[bool]  # takes a text and an image in one question, and judges each in the light of the other
+    tier: ClassVar[int]  # 0 a list of known things, 1 a model in this process, 2 a vendor
+
+    async def open(self, workshop: Workshop) -> None:
+        """Load and warm up. Raises ConfigError where that cannot work."""
+
+    async def look(self, content: Content, send: Transport) -> Look:
+        """Ask about this content. Raises VendorError, nothing else."""
+
+    async def close(self) -> None:
+        """Give back what `open` took."""
+
+
+_FAULTS: Mapping[int, type[VendorError]] = {
+    400: VendorRejected,
+    401: VendorDenied,
+    402: VendorDenied,
+    403: VendorDenied,
+    404: VendorDenied,  # a wrong address or model name: ours to mend
+    408: VendorTimeout,
+    413: VendorRejected,
+    415: VendorRejected,
+    422: VendorRejected,
+    429: VendorThrottled,
+    504: VendorTimeout,
+}
+
+
+class VendorAdapter(ABC):
+    """A vendor behind HTTP. Subclasses say what to send and how to read it, and do no I/O.
+
+    `faults` names what an error means, keyed by HTTP status or by the vendor's own error code (see `fault_code`); 5xx,
+    sockets and the usual 4xx are known here.
+    """
+
+    Settings: ClassVar[type[VendorSettings]] = VendorSettings
+    accepts: ClassVar[frozenset[Modality]]
+    together: ClassVar[bool] = False
+    tier: ClassVar[int] = 2
+    faults: ClassVar[Mapping[int | str, type[VendorError]]] = {}
+
+    def __init__(self, settings: VendorSettings):
+        self.settings = settings
+
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """What precedes the paths of the calls, without a slash at its end."""
+
+    @abstractmethod
+    def ask(self, content: Content) -> Iterable[Call]:
+        """The calls that put this content to the vendor. VendorRejected where it cannot be put."""
+
+    @abstractmethod
+    def read(self, reply: Reply) -> Iterable[Finding | Opinion]:
+        """The vendor's words in a 200. Trust the documented shape: a surprise becomes VendorDrift by itself."""
+
+    def version(self, reply: Reply) -> str | None:
+        """The model that answered, in the vendor's words."""
+        return None
+
+    def fault_code(self, reply: Reply) -> str | None:
+        """The vendor's own name for an error, where it gives one."""
+        return None
+
+    async def open(self, workshop: Workshop) -> None:
+        """Nothing to load: the shared transport is the connection."""
+
+    async def close(self) -> None:
+        """Nothing to give back."""
+
+    async def look(self, content: Content, send: Transport) -> Look:
+        """Send what `ask` says, read every answer, and put together what was said of the same thing."""
+        calls = list(self.ask(content))
+        if len(calls) == 1:
+            return self._understand(await send(self.address, calls[0]))
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._view(call, send)) for call in calls]
+        looks = [task.result() for task in tasks]
+        failed = next((look for look in looks if isinstance(look, VendorError)), None)
+        if failed:  # a picture of which one view was not seen was not seen
+            raise failed
+        return merge([look for look in looks if isinstance(look, Look)])
+
+    async def _view(self, call: Call, send: Transport) -> Look | VendorError:
+        try:
+            return self._understand(await send(self.address, call))
+        except VendorError as error:
+            return error
+
+    def _understand(self, reply: Reply) -> Look:
+        if reply.status != 200:
+            raise self._fault(reply)
+        try:
+            said = list(self.read(reply))
+            model = self.version(reply)
+        except (LookupError, TypeError, ValueError, AttributeError) as surprise:
+            detail = f"the answer is not of the documented shape: {type(surprise).__name__} {str(surprise)[:120]}"
+            raise VendorDrift(detail, http=reply.status, raw=reply.body[:2048]) from surprise
+        return Look(
+            findings=tuple(word for word in said if isinstance(word, Finding)),
+            opinion=next((word for word in said if isinstance(word, Opinion)), None),
+            model=model,
+            exchanges=(Exchange(reply.status, reply.body, reply.latency_ms),),
+        )
+
+    def _fault(self, reply: Reply) -> VendorError:
+        try:
+            code = self.fault_code(reply)
+        except (VendorDrift, LookupError, TypeError, ValueError, AttributeError):
+            code = None  # an error page of somebody in between
+        status = reply.status
+        kind = self.faults.get(code or "") or self.faults.get(status) or _FAULTS.get(status)
+        if kind is None:
+            kind = VendorUnavailable if status >= 500 else VendorRejected if status >= 400 else VendorDrift
+        detail = f"HTTP {status}" + (f" {code}" if code else "")
+        return kind(detail, http=status, retry_after=retry_after(reply.headers), raw=reply.body[:2048])
+
+
+class LocalAdapter(ABC):
+    """A model in this process. `open` loads it once; `look` works in the workshop and ignores the transport."""
+
+    Settings: ClassVar[type[VendorSettings]] = VendorSettings
+    accepts: ClassVar[frozenset[Modality]]
+    together: ClassVar[bool] = False
+    tier: ClassVar[int] = 1
+
+    def __init__(self, settings: VendorSettings):
+        self.settings = settings
+
+    @abstractmethod
+    async def open(self, workshop: Workshop) -> None:
+        """Load and warm up. Raises ConfigError where the weights are missing or not the expected ones."""
+
+    @abstractmethod
+    async def look(self, content: Content, send: Transport) -> Look:
+        """Look at this content. Raises VendorError, nothing else."""
+
+    async def close(self) -> None:
+        """Nothing to give back unless a model says so."""
+
+
+def one_image_each(content: Content) -> Iterator[Content]:
+    """The same content with one view of one image at a time, the text beside each; the text alone if there is none."""
+    texts = tuple(part for part in content.inputs if isinstance(part, Text))
+    views = [
+        Image(image.digest, (view,), image.source_type, image.frames, image.unseen, image.url)
+        for image in content.images
+        for view in image.views
+    ]
+    for image in views:
+        yield Content((*texts, image), content.context)
+    if not views:
+        yield Content(texts, content.context)
+
+
+def merge(looks: list[Look]) -> Look:
+    """Several looks at views of one thing as one: the highest value of each label, not looked only where nobody did."""
+    best: dict[str, Finding] = {}
+    for finding in (finding for look in looks for finding in look.findings):
+        known = best.get(finding.label)
+        if known is None or known.value is None or (finding.value is not None and finding.value > known.value):
+            best[finding.label] = finding
+    return Look(
+        findings=tuple(best.values()),
+        opinion=next((look.opinion for look in looks if look.opinion), None),
+        model=next((look.model for look in looks if look.model), None),
+        exchanges=tuple(exchange for look in looks for exchange in look.exchanges),
+    )
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds the vendor asks us to wait (RFC 9110 §10.2.3: a number or a date), None if it says nothing we can read.
+
+    A date is measured against the reply's own Date where there is one, so a wrong clock here does not matter.
+    """
+    written = headers.get("retry-after")
+    if written is None:
+        return None
+    try:
+        return max(0.0, float(written)) if float(written) < float("inf") else None
+    except ValueError:
+        pass
+    try:
+        now = parsedate_to_datetime(headers["date"]) if "date" in headers else datetime.now(UTC)
+        return max(0.0, (parsedate_to_datetime(written) - now).total_seconds())
+    except (ValueError, TypeError):
+        return None

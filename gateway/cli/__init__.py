@@ -1,0 +1,1 @@
+"""`modgate`, the command line: `modgate --help`."""

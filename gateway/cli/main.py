@@ -1,0 +1,47 @@
+"""The commands put together. Exit 0 fine, 1 failed, 2 wrong usage or configuration; moderate adds 3 review, 4 block."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from gateway.cli.common import stderr
+from gateway.cli.doctor import doctor
+from gateway.cli.keys import keys
+from gateway.cli.moderate import moderate
+from gateway.cli.serve import serve
+from gateway.errors import ConfigError, RequestError
+
+app = typer.Typer(
+    name="modgate",
+    help="May this be published? Several vendors asked, one policy, an answer with reasons.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command()(serve)
+app.command()(moderate)
+app.command()(doctor)
+app.add_typer(keys, name="keys")
+
+
+def main() -> None:
+    """Run a command; our own errors become one line on stderr and an exit code."""
+    try:
+        app()
+    except ConfigError as error:
+        stderr.print(f"[bold red]configuration:[/] {_plain(error)}", highlight=False)
+        sys.exit(2)
+    except RequestError as error:
+        at = f" ({error.at})" if error.at else ""
+        stderr.print(f"[bold red]{error.code}:[/] {_plain(error.detail)}{at} {_plain(error.hint)}", highlight=False)
+        sys.exit(2 if error.http in (400, 404) else 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _plain(text: object) -> str:
+    """No markup out of somebody else's words."""
+    return str(text).replace("[", r"\[")

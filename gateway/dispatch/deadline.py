@@ -1,0 +1,21 @@
+"""One point in time by which everything has ended: attempts, retries and fallbacks included."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """`at` is on the event loop's own clock, so a loop with virtual time moves it too."""
+
+    at: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Deadline:
+        return cls(asyncio.get_running_loop().time() + seconds)
+
+    def left(self) -> float:
+        """Seconds until then; negative once it has passed."""
+        return self.at - asyncio.get_running_loop().time()

@@ -1,0 +1,101 @@
+"""One question to one provider: its turn, its time, its retries. Exceptions end here, as a Reading or a Failure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from gateway.adapter import Adapter, Transport
+from gateway.dispatch.deadline import Deadline
+from gateway.dispatch.retry import with_retries
+from gateway.domain import Content, Failure, Look, Modality, Reading, Signal
+from gateway.errors import VendorDrift, VendorError, VendorTimeout, VendorUnavailable
+
+log = structlog.get_logger("modgate.dispatch")
+
+Translate = Callable[[Look, str, Mapping[Modality, int]], tuple[Signal, ...]]
+
+
+@dataclass(slots=True)
+class Provider:
+    """A configured vendor, ready to be asked. `translate` is its table; `sees` what that table can score."""
+
+    name: str
+    adapter: Adapter
+    translate: Translate
+    sees: Mapping[Modality, frozenset[str]]
+    send: Transport
+    secrets: tuple[bytes, ...] = ()
+    gate: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.gate = asyncio.Semaphore(self.adapter.settings.max_concurrency)
+
+    def accepts(self, modality: Modality) -> bool:
+        return modality in self.adapter.accepts
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is put to a provider: some of a submission's inputs, and where they stand in it."""
+
+    content: Content
+    inputs: Mapping[Modality, int]
+
+
+async def put(question: Question, provider: Provider, deadline: Deadline) -> Reading | Failure:
+    """Ask, and tell what came of it. Ends by the deadline; raises nothing but cancellation."""
+    clock = asyncio.get_running_loop().time
+    settings = provider.adapter.settings
+    started = clock()
+    attempts = 0
+
+    async def once() -> tuple[Look, tuple[Signal, ...]]:
+        nonlocal attempts
+        attempts += 1
+        try:
+            async with asyncio.timeout(min(settings.timeout, deadline.left())), provider.gate:
+                look = await provider.adapter.look(question.content, provider.send)
+        except TimeoutError:
+            raise VendorTimeout("no answer in time") from None
+        return look, _translated(look, question, provider)
+
+    try:
+        look, signals = await with_retries(once, settings.retry.attempts, deadline)
+    except VendorError as error:
+        failed = error
+    except Exception as surprise:  # the fan-out is one of the two places that catch broadly
+        log.exception("adapter_failed", provider=provider.name)
+        failed = VendorUnavailable(f"internal: {type(surprise).__name__}")
+    else:
+        inputs = tuple(question.inputs.values())
+        return Reading(provider.name, inputs, look, signals, attempts, (clock() - started) * 1000)
+    return Failure(
+        provider.name,
+        tuple(question.inputs.values()),
+        failed.status,
+        failed.detail,
+        attempts,
+        (clock() - started) * 1000,
+        failed.http,
+        _redacted(failed.raw, provider.secrets),
+    )
+
+
+def _translated(look: Look, question: Question, provider: Provider) -> tuple[Signal, ...]:
+    try:
+        return provider.translate(look, provider.name, question.inputs)
+    except VendorDrift as drift:
+        if look.exchanges:
+            drift.http, drift.raw = look.exchanges[0].status, look.exchanges[0].body[:2048]
+        raise
+
+
+def _redacted(raw: bytes, secrets: tuple[bytes, ...]) -> bytes:
+    """Some vendors repeat the key they refuse."""
+    for secret in secrets:
+        raw = raw.replace(secret, b"***")
+    return raw

@@ -1,0 +1,274 @@
+"""The words everything else is told in. No I/O, no YAML, no vendor.
+
+A *content* has inputs, each of one *modality*. A vendor gives *findings* in its own words; a *signal* is a finding in
+ours: a category of the taxonomy and a score. A *policy* turns signals and gaps into a *decision* with *reasons*.
+
+Scores are integers 0..10,000 everywhere inside, rounded half to even once, where a finding becomes a signal. So no
+comparison in any back end is a comparison of floats. Null is "nobody looked", and never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+FULL = 10_000  # the score that is written 1.0 outside
+
+
+class Modality(StrEnum):
+    """What kind of thing is looked at."""
+
+    TEXT = "text"
+    IMAGE = "image"
+
+
+class Action(StrEnum):
+    """What a policy decides; later in this list is stricter."""
+
+    ALLOW = "allow"
+    REVIEW = "review"
+    BLOCK = "block"
+
+    @property
+    def strictness(self) -> int:
+        """0 for allow, 1 for review, 2 for block."""
+        return _STRICTNESS[self]
+
+    @property
+    def risk(self) -> str:
+        """The same three as low, medium and high."""
+        return _RISK[self]
+
+
+_STRICTNESS = {Action.ALLOW: 0, Action.REVIEW: 1, Action.BLOCK: 2}
+_RISK = {Action.ALLOW: "low", Action.REVIEW: "medium", Action.BLOCK: "high"}
+
+
+def worst(actions: list[Action]) -> Action:
+    """The strictest of some actions. An empty list is a bug of the caller: nothing looked at is not allow."""
+    return max(actions, key=_STRICTNESS.__getitem__)
+
+
+class State(StrEnum):
+    """What is known of one category on one input."""
+
+    SCORED = "scored"
+    NOT_COVERED = "not_covered"  # nobody who was asked can see it
+    ERRORED = "errored"  # somebody who can was asked, and failed
+    SKIPPED = "skipped"  # somebody who can was not needed
+
+
+class Role(StrEnum):
+    """Why a provider was asked."""
+
+    ASK = "ask"
+    FALLBACK = "fallback"
+    HEDGE = "hedge"
+    SHADOW = "shadow"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One picture as a vendor gets it: normalised, without metadata, in a format every vendor reads."""
+
+    data: bytes
+    media_type: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text as the caller sent it."""
+
+    text: str
+
+    @property
+    def modality(self) -> Modality:
+        return Modality.TEXT
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture after the guard: one view if it is still and opaque, several if it moves or is see-through.
+
+    `digest` is the SHA-256 (hex) of the bytes as they came. `unseen` counts frames that no view shows.
+    `url` is the address the caller gave, if any: some vendors take nothing else.
+    """
+
+    digest: str
+    views: tuple[View, ...]
+    source_type: str
+    frames: int = 1
+    unseen: int = 0
+    url: str | None = None
+
+    @property
+    def modality(self) -> Modality:
+        return Modality.IMAGE
+
+
+Input = Text | Image
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What is judged together: in a submission all of it, in a question to a vendor one text, one image or both."""
+
+    inputs: tuple[Input, ...]
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str | None:
+        """The first text, if there is one."""
+        return next((part.text for part in self.inputs if isinstance(part, Text)), None)
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        return tuple(part for part in self.inputs if isinstance(part, Image))
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One statement of a vendor: a label of its own and a value on its own scale.
+
+    `value` None means the vendor says it did not look. `looked` are the modalities the value was computed on; None
+    means all that were sent.
+    """
+
+    label: str
+    value: float | None
+    looked: frozenset[Modality] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """A vendor's own verdict, in its word. Evidence beside the scores, never instead of them."""
+
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One call as it happened, for the evidence. `body` is what came back, cut at the transport's cap."""
+
+    status: int
+    body: bytes
+    latency_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Everything one provider said about one question, in its own words."""
+
+    findings: tuple[Finding, ...]
+    opinion: Opinion | None = None
+    model: str | None = None
+    exchanges: tuple[Exchange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A finding in our words, on one input of the submission.
+
+    `score` is 0..10,000. It is None where the vendor gave no number: then `below` says under which score it reports
+    nothing, and where that is None too, the vendor's class merely may be about this category.
+    """
+
+    category: str
+    score: int | None
+    provider: str
+    label: str
+    input: int
+    below: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one provider said about some inputs, in its words and in ours."""
+
+    provider: str
+    inputs: tuple[int, ...]
+    look: Look
+    signals: tuple[Signal, ...]
+    attempts: int
+    latency_ms: float
+    status: str = "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """That one provider gave no usable answer, and why. `status` is timeout, throttled, unavailable, denied, ..."""
+
+    provider: str
+    inputs: tuple[int, ...]
+    status: str
+    detail: str
+    attempts: int
+    latency_ms: float
+    http: int | None = None
+    raw: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reading or a failure, as it bears on one input."""
+
+    input: int
+    role: Role
+    outcome: Reading | Failure
+
+    @property
+    def reading(self) -> Reading | None:
+        return self.outcome if isinstance(self.outcome, Reading) else None
+
+    @property
+    def failure(self) -> Failure | None:
+        return self.outcome if isinstance(self.outcome, Failure) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a decision is not allow. Scores and thresholds are 0..10,000; `message` is for the user and holds neither."""
+
+    code: str
+    action: Action
+    rule: str
+    message: str
+    category: str | None = None
+    score: int | None = None
+    threshold: int | None = None
+    input: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryVerdict:
+    """One category over the whole submission. `score` is None unless `state` is scored."""
+
+    score: int | None
+    state: State
+    action: Action
+    providers: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Which categories had to be looked at, and which of them were not, on some input."""
+
+    required: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the policy says of one submission, with everything needed to explain it."""
+
+    action: Action
+    reasons: tuple[Reason, ...]
+    categories: Mapping[str, CategoryVerdict]
+    inputs: tuple[Action, ...]
+    coverage: Coverage
+    max_category: str | None
+    max_score: int | None

@@ -1,0 +1,157 @@
+"""A vendor's findings → our signals, by that vendor's table in config/vendors/<vendor>.yaml.
+
+The table says what each word means, on which scale, and what silence means. A word in neither list becomes
+`unmapped/<vendor>/<word>`; a number off the scale, a missing word of a vendor that always names every one, and an
+answer that looked at nothing are drift: they become a Failure, never a clean result.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from gateway.domain import FULL, Action, Finding, Look, Modality, Signal
+from gateway.errors import VendorDrift
+from gateway.taxonomy import Taxonomy
+from gateway.yamlfile import Document, load
+
+_ROUNDING = 1e-6  # a float32 softmax may end a hair above 1
+
+
+class Silence(StrEnum):
+    """What it means when a vendor does not name a label."""
+
+    DRIFT = "drift"  # it always names every label
+    BELOW_MINIMUM = "below_minimum"  # it names those above the minimum it was asked for
+
+
+class Meaning(BaseModel):
+    """What one label means: `slug` and `and` get the score; it may also be about `also`, which get none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    slug: str
+    both: tuple[str, ...] = Field(default=(), alias="and")
+    also: tuple[str, ...] = ()
+
+    @property
+    def scored(self) -> tuple[str, ...]:
+        return (self.slug, *self.both)
+
+
+def _short(written: Any) -> Any:
+    return {"slug": written} if isinstance(written, str) else written
+
+
+class VendorFile(BaseModel):
+    """The shape of config/vendors/<vendor>.yaml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    measures: str
+    scale: tuple[float, float]
+    silence: Silence
+    labels: dict[str, Annotated[Meaning, BeforeValidator(_short)]]
+    image: tuple[str, ...] | None = None  # labels that can be seen in an image; left out: all
+    text: tuple[str, ...] | None = None  # the same for text
+    tree: dict[str, tuple[str, ...]] = {}  # label → labels that come only together with it
+    unmapped: dict[str, str] = {}  # label → why it means nothing to us
+    opinions: dict[str, Action] = {}  # the vendor's own verdicts
+    objects: bool = False  # its labels name things seen, worth showing beside the scores
+
+
+class VendorTable:
+    """One vendor's table, ready to translate.
+
+    Raises ConfigError with file:line:column for a slug that is not in the taxonomy or a label named nowhere.
+    """
+
+    def __init__(self, vendor: str, document: Document, taxonomy: Taxonomy):
+        file = document.parse(VendorFile)
+        self.vendor = vendor
+        self.measures = file.measures
+        self.opinions = file.opinions
+        self.objects = file.objects
+        self._low, self._high = file.scale
+        self._silence = file.silence
+        self._meanings: Mapping[str, Meaning] = file.labels
+        self._tree = file.tree
+        self._ignored = frozenset(file.unmapped)
+        seen_in = {Modality.IMAGE: file.image, Modality.TEXT: file.text}
+        for label, meaning in file.labels.items():
+            for slug in (*meaning.scored, *meaning.also):
+                if not taxonomy.knows(slug):
+                    hint = taxonomy.suggest(slug)
+                    raise document.error(("labels", label), f"'{slug}' is not a category of the taxonomy", hint=hint)
+        for modality, names in seen_in.items():
+            for place, name in enumerate(names or ()):
+                if name not in file.labels:
+                    raise document.error((modality.value, place), f"'{name}' is not one of the labels")
+        self._covers = {
+            modality: frozenset(
+                slug
+                for label, meaning in file.labels.items()
+                if names is None or label in names
+                for slug in meaning.scored
+            )
+            for modality, names in seen_in.items()
+        }
+
+    @classmethod
+    def from_file(cls, path: Path, taxonomy: Taxonomy) -> VendorTable:
+        """Read the table of the vendor that the file is named after."""
+        return cls(path.stem, load(path, env=None), taxonomy)
+
+    def covers(self, modality: Modality) -> frozenset[str]:
+        """The categories this vendor can give a score for, in content of this modality."""
+        return self._covers[modality]
+
+    def translate(self, look: Look, provider: str, inputs: Mapping[Modality, int]) -> tuple[Signal, ...]:
+        """Signals about the inputs that were sent (modality → index in the submission).
+
+        Raises VendorDrift where the findings cannot be what they claim to be.
+        """
+        values = {finding.label: finding.value for finding in look.findings}
+        self._check_silence(values)
+        signals: list[Signal] = []
+        for finding in look.findings:
+            if finding.value is None or finding.label in self._ignored or self._explained(finding, values):
+                continue
+            signals.extend(self._signals(finding, provider, inputs))
+        return tuple(signals)
+
+    def _signals(self, finding: Finding, provider: str, inputs: Mapping[Modality, int]) -> list[Signal]:
+        label = finding.label
+        score = self._score(label, finding.value)
+        meaning = self._meanings.get(label)
+        scored = meaning.scored if meaning else (f"unmapped/{self.vendor}/{label}",)
+        also = meaning.also if meaning else ()
+        looked_at = [
+            index for modality, index in inputs.items() if finding.looked is None or modality in finding.looked
+        ]
+        return [
+            *(Signal(slug, score, provider, label, index) for index in looked_at for slug in scored),
+            *(Signal(slug, None, provider, label, index) for index in looked_at for slug in also),
+        ]
+
+    def _check_silence(self, values: Mapping[str, float | None]) -> None:
+        if self._silence is Silence.DRIFT and not self._meanings.keys() <= values.keys():
+            missing = sorted(self._meanings.keys() - values.keys())
+            raise VendorDrift(f"the answer names every label but {', '.join(missing[:5])}")
+
+    def _explained(self, finding: Finding, values: Mapping[str, float | None]) -> bool:
+        """A label that comes with its ancestors: the ancestor's score says nothing that the child does not say."""
+        children = [values[child] for child in self._tree.get(finding.label, ()) if child in values]
+        return any(child is not None and finding.value is not None and child >= finding.value for child in children)
+
+    def _score(self, label: str, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise VendorDrift(f"the value of '{label}' is {str(value)[:40]!r}, not a number")
+        span = self._high - self._low
+        share = (value - self._low) / span
+        if not -_ROUNDING <= share <= 1 + _ROUNDING:
+            raise VendorDrift(f"the value of '{label}' is {value:g}, not within {self._low:g}..{self._high:g}")
+        return min(FULL, max(0, round(share * FULL)))

@@ -1,0 +1,29 @@
+"""From bytes of a stranger to the picture everybody else works with."""
+
+from __future__ import annotations
+
+import asyncio
+from hashlib import sha256
+
+from gateway.domain import Image
+from gateway.errors import TooLarge
+from gateway.media.inspect import sniff
+from gateway.media.normalise import Normalised, normalise
+from gateway.media.pool import DecodePool
+
+
+async def guard_image(data: bytes, pool: DecodePool, *, url: str | None = None, max_bytes: int) -> Image:
+    """The picture in these bytes, as plain views; `digest` is the SHA-256 of the bytes as they came.
+
+    Raises TooLarge (more than `max_bytes`, 16,384 pixels a side or 50 megapixels), NotAnImage, Unreadable, Overloaded.
+    """
+    if len(data) > max_bytes:
+        raise TooLarge("image_too_large", f"the picture has {len(data)} bytes", hint=f"at most {max_bytes}")
+    sniff(data)  # before it costs a worker anything
+    plain: Normalised = await pool.run(normalise, data)
+    digest = await asyncio.to_thread(_digest, data)
+    return Image(digest, plain.views, plain.source_type, plain.frames, plain.unseen, url)
+
+
+def _digest(data: bytes) -> str:
+    return sha256(data).hexdigest()

@@ -1,0 +1,145 @@
+"""A policy ready to decide with: thresholds by category, what must be covered, what users are told, and a hash."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import orjson
+
+from gateway.domain import Action, Modality
+from gateway.policy.messages import Messages
+from gateway.policy.schema import DEFAULT, CoverageRule, PolicyFile, Threshold
+from gateway.taxonomy import Taxonomy, lineage
+from gateway.yamlfile import Document, load
+
+UNMAPPED = "unmapped"
+
+# A word no table knows goes to a person, unless the vendor itself all but rules it out. A policy may say otherwise.
+_UNMAPPED_UNLESS_SAID = Threshold.model_validate({"review": 0.01, "reason": "unmapped_label"})
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One threshold of a policy. `order` is its place in the file: it breaks ties between reasons."""
+
+    category: str
+    review: int | None
+    block: int | None
+    code: str
+    message: str
+    order: int
+
+    def judge(self, score: int) -> Action:
+        """What this score leads to. A score equal to a threshold is inside."""
+        if self.block is not None and score >= self.block:
+            return Action.BLOCK
+        if self.review is not None and score >= self.review:
+            return Action.REVIEW
+        return Action.ALLOW
+
+    def bound(self, action: Action) -> int | None:
+        """The threshold that leads to this action."""
+        return self.block if action is Action.BLOCK else self.review
+
+    @property
+    def lowest(self) -> int | None:
+        """The lowest score that is not allowed."""
+        bounds = [bound for bound in (self.review, self.block) if bound is not None]
+        return min(bounds, default=None)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A compiled policy. `hash` is `sha256:` over everything that can change a decision or a message."""
+
+    name: str
+    version: int
+    hash: str
+    locale: str
+    taxonomy: Taxonomy
+    rules: Mapping[str, Rule]
+    coverage: Mapping[Modality, Mapping[str, CoverageRule]]
+    messages: Messages
+    listed: Mapping[Modality, tuple[str, ...]]
+    _owners: dict[str, Rule | None] = field(default_factory=dict)
+
+    def rule_for(self, category: str) -> Rule | None:
+        """The threshold a category falls under: its own, else that of its nearest ancestor which has one."""
+        try:
+            return self._owners[category]
+        except KeyError:
+            candidates = (self.rules.get(slug) for slug in (category, *lineage(category)))
+            rule = next((rule for rule in candidates if rule), None)
+            if category in self.taxonomy.categories:
+                self._owners[category] = rule  # open slugs come from vendors: they are not kept
+            return rule
+
+
+def load_policy(path: Path, taxonomy: Taxonomy, messages: Messages) -> Policy:
+    """Read and check one policy file. Raises ConfigError with file:line:column, the first problem first."""
+    document = load(path, env=None)
+    read = document.parse(PolicyFile)
+    _check(document, read, taxonomy)
+    own = Messages(read.messages, read.locale, messages)
+    thresholds = {**read.thresholds}
+    thresholds.setdefault(UNMAPPED, _UNMAPPED_UNLESS_SAID)
+    rules = {
+        slug: Rule(slug, row.review, row.block, row.reason or slug.replace("/", "_"), row.message or "", order)
+        for order, (slug, row) in enumerate(thresholds.items())
+    }
+    coverage = {modality: _required(read, taxonomy, modality) for modality in Modality}
+    return Policy(
+        name=read.policy,
+        version=read.version,
+        hash=_hash(read, taxonomy, own),
+        locale=read.locale,
+        taxonomy=taxonomy,
+        rules=rules,
+        coverage=coverage,
+        messages=own,
+        listed={
+            modality: tuple(
+                slug
+                for slug in dict.fromkeys([*read.thresholds, *coverage[modality]])
+                if slug in taxonomy.categories and modality in taxonomy.categories[slug].modality
+            )
+            for modality in Modality
+        },
+    )
+
+
+def _check(document: Document, read: PolicyFile, taxonomy: Taxonomy) -> None:
+    if read.taxonomy != taxonomy.version:
+        hint = f"the taxonomy in use is version '{taxonomy.version}'"
+        raise document.error(("taxonomy",), f"written for taxonomy '{read.taxonomy}'", hint=hint)
+    for slug, row in read.thresholds.items():
+        if not taxonomy.knows(slug):
+            raise document.error(
+                ("thresholds", slug), f"unknown category '{slug}'", hint=taxonomy.suggest(slug), key=True
+            )
+        if row.review is not None and row.block is not None and row.review >= row.block:
+            hint = "review is the lower of the two; leave it out to block only"
+            raise document.error(("thresholds", slug, "review"), "review is not below block", hint=hint)
+        if row.message and row.message not in read.messages:
+            raise document.error(("thresholds", slug, "message"), f"there is no message '{row.message}' below")
+    for slug in read.signals.coverage:
+        if slug != DEFAULT and not taxonomy.knows(slug):
+            where = ("signals", "coverage", slug)
+            raise document.error(where, f"unknown category '{slug}'", hint=taxonomy.suggest(slug), key=True)
+
+
+def _required(read: PolicyFile, taxonomy: Taxonomy, modality: Modality) -> dict[str, CoverageRule]:
+    """What must be covered on an input: categories named in coverage, and for its default those of the thresholds."""
+    stated = read.signals.coverage
+    named = {slug: rule for slug, rule in stated.items() if slug != DEFAULT}
+    if DEFAULT in stated:
+        named = {**dict.fromkeys((slug for slug in read.thresholds if slug != UNMAPPED), stated[DEFAULT]), **named}
+    return {slug: rule for slug, rule in named.items() if modality in taxonomy.category(slug).modality}
+
+
+def _hash(read: PolicyFile, taxonomy: Taxonomy, messages: Messages) -> str:
+    said = {**read.model_dump(mode="json"), "taxonomy": taxonomy.version, "messages": messages.texts}
+    return "sha256:" + hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()

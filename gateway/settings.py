@@ -1,0 +1,190 @@
+"""gateway.yaml as models: which keys there are, their units, their defaults. config.py checks one against another.
+
+Durations are seconds, sizes bytes. Relative paths are resolved against the validation context's `folder`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from gateway.domain import Modality
+from gateway.units import Duration, Size
+
+KeyRole = Literal["submit", "review", "admin"]
+LATER_STRATEGIES = ("race", "hedge", "cascade", "quorum", "split")
+
+
+def _whole(written: Any) -> Any:
+    """pydantic takes true for 1; a person who wrote `port: true` meant something else."""
+    if isinstance(written, bool):
+        raise PydanticCustomError("wrong_type", "should be a whole number, but is true or false")
+    return written
+
+
+def _network(written: Any) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(written if isinstance(written, str) else "")
+    except ValueError as error:
+        raise ValueError("a network is an address with its length, like 10.1.0.0/16 or fd00::/8") from error
+
+
+def _digest(written: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"sha256:[0-9a-f]{64}", written.get_secret_value()):
+        raise ValueError("a hash is sha256: and 64 hexadecimal digits, as modgate keys create prints it")
+    return written
+
+
+def _located(written: Path, info: ValidationInfo) -> Path:
+    """Relative to the folder of the file that names it; `~` is the home folder."""
+    folder = (info.context or {}).get("folder", Path())
+    return Path(folder) / written.expanduser()
+
+
+def _not_available(written: Any) -> Any:
+    if written is not None and written != []:
+        raise PydanticCustomError("not_available", "is not available in this version")
+    return written
+
+
+def _strategy(written: Any) -> Any:
+    name = next(iter(written), "") if isinstance(written, dict) else written
+    if name in LATER_STRATEGIES:
+        raise PydanticCustomError("not_available", f"'{name}' is not available in this version, only all and first are")
+    return written
+
+
+Name = Annotated[str, Field(min_length=1, max_length=128)]
+Whole = Annotated[int, BeforeValidator(_whole)]
+Port = Annotated[Whole, Field(ge=1, le=65_535)]
+Located = Annotated[Path, AfterValidator(_located), Field(validate_default=True)]
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
+Later = Annotated[None, BeforeValidator(_not_available)]
+
+
+class Settings(BaseModel):
+    """Closed and unchanging, as every part of the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServerSettings(Settings):
+    """Where to listen. Anything but a loopback host asks for `auth`. Port 0 takes any that is free."""
+
+    host: Name = "127.0.0.1"
+    port: Annotated[Whole, Field(ge=0, le=65_535)] = 8080
+
+
+class KeySettings(Settings):
+    """One caller. The key itself, or its hash as `modgate keys create` prints it."""
+
+    name: Annotated[Name, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    key: SecretStr | None = Field(default=None, min_length=1)
+    hash: Annotated[SecretStr, AfterValidator(_digest)] | None = None
+    tenant: Name = "default"
+    roles: tuple[KeyRole, ...] = Field(default=("submit",), min_length=1)
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> KeySettings:
+        if (self.key is None) == (self.hash is None):
+            raise ValueError("a key has exactly one of key and hash")
+        return self
+
+
+class AuthSettings(Settings):
+    """Who may call. An empty list of keys still asks for one: then only those in the database open."""
+
+    keys: tuple[KeySettings, ...] = ()
+
+
+class StorageSettings(Settings):
+    """Where decisions and media are kept."""
+
+    dir: Located = Path("var")
+    database: Later = None
+    objects: Later = None
+    redis: Later = None
+
+
+class FetchSettings(Settings):
+    """What image addresses and webhooks may reach beyond the public internet's ports 80 and 443."""
+
+    allow_networks: tuple[Network, ...] = ()
+    allow_hosts: tuple[Name, ...] = ()
+    allow_ports: tuple[Port, ...] = ()
+
+
+class LimitSettings(Settings):
+    """What one submission may bring, and how many may be under way."""
+
+    image_bytes: Size = 10_000_000
+    text_chars: Annotated[Whole, Field(ge=1)] = 50_000
+    images: Annotated[Whole, Field(ge=1)] = 16
+    concurrency: Annotated[Whole, Field(ge=1)] = 256
+    body_bytes: Size = 64_000_000
+
+
+class LegSettings(Settings):
+    """Whom a route asks about one modality. `need` is how many must answer, `deadline` seconds for all of it."""
+
+    ask: tuple[Name, ...] = Field(min_length=1)
+    strategy: Annotated[Literal["all", "first"], BeforeValidator(_strategy)] = "all"
+    fallback: tuple[Name, ...] = ()
+    need: Annotated[Whole, Field(ge=1)] = 1
+    deadline: Duration = 5.0
+    shadow: Annotated[tuple[Name, ...], BeforeValidator(_not_available)] = ()
+    hedge_after: Later = None
+    split: Later = None
+
+
+class RouteSettings(Settings):
+    """One route. A modality it does not name is asked of the route `default`."""
+
+    text: LegSettings | None = None
+    image: LegSettings | None = None
+
+    def leg(self, modality: Modality) -> LegSettings | None:
+        """Whom this route itself names for the modality."""
+        return self.text if modality is Modality.TEXT else self.image
+
+
+class PoliciesSettings(Settings):
+    """The folder of policies, and the one used where a caller names none."""
+
+    dir: Located = Path("policies")
+    default: Name = "social"
+
+
+class FileSettings(Settings):
+    """The file as a whole. `providers` stay raw: each is read with its adapter's own Settings."""
+
+    server: ServerSettings
+    auth: AuthSettings | None = None
+    storage: StorageSettings
+    fetch: FetchSettings
+    limits: LimitSettings
+    providers: Mapping[str, Any]
+    routes: Mapping[str, RouteSettings]
+    policies: PoliciesSettings
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_sections(cls, written: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A section left out, or with every line commented out, is an empty one. `auth` is not: that opens the door."""
+        sections = [name for name in cls.model_fields if name != "auth"]
+        return {**written, **{name: {} for name in sections if written.get(name) is None}}

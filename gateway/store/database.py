@@ -1,0 +1,93 @@
+"""The embedded database: one SQLite file in WAL mode, brought up to date when it is opened.
+
+Reads go through SQLAlchemy's async engine. Writes go through one thread (see commit.py), so that the hops between
+threads are paid once a batch and not once a statement.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Engine, Table, create_engine, event, insert
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from gateway.errors import ConfigError
+from gateway.store.commit import GroupCommit, Row
+
+NEWEST = "0001"  # the last file of migrations/versions; a test compares
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Database:
+    """`writer.put(table, row)` returns once the row is on disk; `reader` is an async engine for queries."""
+
+    def __init__(self, reader: AsyncEngine, engine: Engine):
+        self.reader = reader
+        self._engine = engine
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="modgate-commit")
+        self._connection = engine.connect()
+        self.writer = GroupCommit(self._commit)
+
+    @classmethod
+    async def open(cls, folder: Path) -> Database:
+        """Create or migrate `modgate.sqlite` in this folder. ConfigError where that cannot be done."""
+        file = folder / "modgate.sqlite"
+        engine = create_engine(f"sqlite:///{file}", connect_args={"check_same_thread": False})
+        event.listen(engine, "connect", _settle)
+        try:
+            await asyncio.to_thread(_prepare, folder, engine)
+        except (OSError, SQLAlchemyError) as error:
+            cause = getattr(error, "orig", None) or error
+            raise ConfigError(f"storage.dir: the database {file} cannot be used: {cause}") from error
+        reader = create_async_engine(f"sqlite+aiosqlite:///{file}")
+        event.listen(reader.sync_engine, "connect", _settle)
+        return cls(reader, engine)
+
+    async def close(self) -> None:
+        """Write what is waiting, then close."""
+        await self.writer.close()
+        await self.reader.dispose()
+        await asyncio.to_thread(self._shut)
+
+    async def _commit(self, batch: list[Row]) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._write, batch)
+
+    def _write(self, batch: list[Row]) -> None:
+        by_table: dict[Table, list[dict[str, Any]]] = {}
+        for table, row in batch:
+            by_table.setdefault(table, []).append(row)
+        with self._connection.begin():
+            for table, rows in by_table.items():
+                self._connection.execute(insert(table), rows)
+
+    def _shut(self) -> None:
+        self._thread.shutdown()
+        self._connection.close()
+        self._engine.dispose()
+
+
+def _settle(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA busy_timeout=5000")  # milliseconds; other workers of this machine write too
+    cursor.close()
+
+
+def _prepare(folder: Path, engine: Engine) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with engine.begin() as connection:
+        if MigrationContext.configure(connection).get_current_revision() == NEWEST:
+            return
+        alembic = AlembicConfig()
+        alembic.set_main_option("script_location", str(_MIGRATIONS))
+        alembic.attributes["connection"] = connection
+        command.upgrade(alembic, "head")

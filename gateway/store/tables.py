@@ -1,0 +1,34 @@
+"""The tables. A change here comes with a migration in migrations/versions."""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, Float, Index, LargeBinary, MetaData, String, Table
+
+metadata = MetaData()
+
+# One row a decision. `evidence` is JSON: the answer as it was given, every provider's raw words, every signal.
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("tenant", String(64), nullable=False),
+    Column("created_at", Float, nullable=False),  # seconds since 1970, UTC
+    Column("action", String(8), nullable=False),
+    Column("degraded", Boolean, nullable=False),
+    Column("policy_name", String(64), nullable=False),
+    Column("policy_hash", String(80), nullable=False),
+    Column("evidence", LargeBinary, nullable=False),
+    Index("decisions_by_tenant", "tenant", "created_at"),
+)
+
+# Keys made with `modgate keys create`; those in gateway.yaml are not here. `hash` is SHA-256 over the key.
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("tenant", String(64), nullable=False),
+    Column("roles", String(64), nullable=False),  # comma-separated
+    Column("hash", String(80), nullable=False, unique=True),
+    Column("created_at", Float, nullable=False),
+    Column("revoked_at", Float),
+)

@@ -1,0 +1,118 @@
+"""`/openapi.json` and `/docs`, made from the route table: what is not there is not served, and the other way round."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+import orjson
+from aiohttp import web
+from jinja2 import Environment, PackageLoader
+from pydantic.json_schema import models_json_schema
+
+from gateway.web.endpoint import Endpoint, Visit
+
+_PROBLEM = {
+    "type": "object",
+    "description": "RFC 9457. `code` is stable; `hint` says what would be right; `at` where.",
+    "required": ["type", "title", "status", "code", "detail", "request_id"],
+    "properties": {
+        **{name: {"type": "string"} for name in ("type", "title", "code", "detail", "hint", "at", "request_id")},
+        "status": {"type": "integer"},
+    },
+}
+
+
+def describe_routes(routes: Sequence[Endpoint]) -> list[Endpoint]:
+    """The two routes that describe these, and themselves."""
+    described: list[Endpoint] = []
+
+    async def openapi(visit: Visit) -> web.Response:
+        return web.Response(body=_openapi(), content_type="application/json")
+
+    async def docs(visit: Visit) -> web.Response:
+        page = _PAGES.get_template("docs.html").render(api=orjson.loads(_openapi()), asks_keys=visit.desk.keyring.asks)
+        return web.Response(text=page, content_type="text/html", headers={"Content-Security-Policy": _CSP})
+
+    @cache
+    def _openapi() -> bytes:
+        return orjson.dumps(document([*routes, *described]))
+
+    described += [
+        Endpoint("GET", "/openapi.json", openapi, "This API as OpenAPI 3.1", answers={200: "The description"}),
+        Endpoint("GET", "/docs", docs, "This API as a page", answers={200: "HTML"}),
+    ]
+    return described
+
+
+_PAGES = Environment(loader=PackageLoader("gateway.web", "pages"), autoescape=True)
+_CSP = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+
+def document(routes: Sequence[Endpoint]) -> dict[str, Any]:
+    """The OpenAPI description of these routes."""
+    models = [route.body for route in routes if route.body]
+    names, definitions = models_json_schema(
+        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
+    )
+    references = {model: reference for (model, _), reference in names.items()}
+    paths: dict[str, Any] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, references)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "modgate",
+            "version": version("modgate"),
+            "description": "May this be published? Several vendors asked, one policy, an answer with reasons.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": {"Problem": _PROBLEM, **definitions.get("$defs", {})},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            },
+        },
+    }
+
+
+def _operation(route: Endpoint, references: dict[Any, Any]) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "summary": route.summary,
+        "operationId": f"{route.method.lower()}{route.path.replace('/', '_').replace('{', '').replace('}', '')}",
+        "responses": {
+            str(status): {"description": text, **({"content": _PROBLEM_CONTENT} if status >= 400 else {})}
+            for status, text in route.answers.items()
+        },
+    }
+    if route.roles:
+        operation["security"] = [{"bearer": []}, {"header": []}]
+        operation["description"] = "Roles: " + ", ".join(sorted(role.value for role in route.roles)) + ", admin."
+    names = [piece[1:-1] for piece in route.path.split("/") if piece.startswith("{")]
+    if names:
+        operation["parameters"] = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
+        ]
+    if route.body:
+        content: dict[str, Any] = {"application/json": {"schema": references[route.body], "example": route.example}}
+        if route.multipart:
+            content["multipart/form-data"] = {"schema": _form(route)}
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _form(route: Endpoint) -> dict[str, Any]:
+    fields: dict[str, Any] = {name: {"type": "string", "description": text} for name, text in route.multipart.items()}
+    if "image" in fields:
+        fields["image"] = {
+            "type": "array",
+            "items": {"type": "string", "format": "binary"},
+            "description": route.multipart["image"],
+        }
+    return {"type": "object", "properties": fields}
+
+
+_PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}

@@ -1,0 +1,26 @@
+"""`GET /v1/decisions/{id}`: what was decided, and everything it rests on."""
+
+from __future__ import annotations
+
+import orjson
+from aiohttp import web
+
+from gateway.web.auth import Role
+from gateway.web.endpoint import Endpoint, Visit
+
+
+async def decision(visit: Visit) -> web.Response:
+    found = await visit.desk.service.ledger.find(visit.request.match_info["id"], visit.caller.tenant)
+    return web.Response(body=orjson.dumps(found), content_type="application/json")
+
+
+EVIDENCE_ROUTES = [
+    Endpoint(
+        "GET",
+        "/v1/decisions/{id}",
+        decision,
+        "The evidence of one decision: vendors' raw answers, signals, policy, timings.",
+        roles=frozenset({Role.SUBMIT, Role.REVIEW}),
+        answers={200: "The evidence", 404: "No such decision of this tenant"},
+    )
+]

@@ -1,0 +1,158 @@
+"""`POST /v1/moderate`: our own question and answer, as JSON or multipart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from aiohttp import BodyPartReader, web
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from gateway.errors import BadContent, TooLarge
+from gateway.intake import Intake, Picture
+from gateway.moderation import Submission
+from gateway.record import Record, answer
+from gateway.web.auth import Role
+from gateway.web.bodies import body_too_large, checked, parse_json_field, parts, read_json, read_part
+from gateway.web.endpoint import Endpoint, Visit
+from gateway.web.locales import locale_of
+
+_CONTEXT_CAP = 16_384  # bytes of JSON: facts about a submission, not a second submission
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
+
+class ImageIn(BaseModel):
+    """One image: an address we fetch through the guard, or the bytes as base64 or a data URI. Exactly one of them."""
+
+    model_config = ConfigDict(extra="forbid")
+    url: str | None = Field(default=None, max_length=2048, examples=["https://example.com/photo.jpg"])
+    data: str | None = Field(default=None, examples=["data:image/png;base64,iVBORw0KGgo…"])
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> ImageIn:
+        if (self.url is None) == (self.data is None):
+            raise ValueError("an image has exactly one of url and data")
+        return self
+
+
+class ModerateIn(BaseModel):
+    """A submission: text, images or both, judged together."""
+
+    model_config = ConfigDict(extra="forbid")
+    text: str | None = Field(default=None, examples=["a caption"])
+    images: list[ImageIn] = Field(default=[], description="An album is judged by its worst picture.")
+    context: dict[str, Any] = Field(
+        default={}, examples=[{"surface": "avatar", "audience": "minors", "country": "DE", "user_id": "u1"}]
+    )
+    route: str | None = Field(default=None, pattern=_NAME, description="Left out: default.")
+    policy: str | None = Field(default=None, pattern=_NAME, description="Left out: the configured default.")
+
+
+async def moderate(visit: Visit) -> web.Response:
+    """Take the submission in, have it decided, answer."""
+    intake = visit.desk.service.intake
+    if visit.request.content_type == "multipart/form-data":
+        asked, pictures = await _multipart(visit.request, visit.desk.service.config.limits.image_bytes)
+    else:
+        asked = await read_json(visit.request, ModerateIn)
+        pictures = [_picture(image, index, intake) for index, image in enumerate(asked.images)]
+    if len(orjson.dumps(asked.context)) > _CONTEXT_CAP:
+        raise TooLarge(
+            "context_too_large", f"The context is over {_CONTEXT_CAP} bytes.", hint="Keep it to facts.", at="/context"
+        )
+    content = await intake.content(asked.text, pictures, asked.context)
+    record = await visit.desk.service.moderator.moderate(
+        Submission(
+            content=content,
+            policy=asked.policy,
+            route=asked.route,
+            tenant=visit.caller.tenant,
+            locale=locale_of(asked.context, visit.request),
+            request_id=visit.id,
+        )
+    )
+    note_record(visit, record)
+    return web.Response(body=orjson.dumps(answer(record)), content_type="application/json")
+
+
+def note_record(visit: Visit, record: Record) -> None:
+    """What the log line and Server-Timing say of a decision."""
+    visit.timings["vendors"] = visit.timings.get("vendors", 0.0) + record.timings.vendors
+    visit.timings["policy"] = visit.timings.get("policy", 0.0) + record.timings.policy
+    visit.note.update(
+        decision=record.id, action=record.action.value, degraded=record.degraded, policy=record.policy.name
+    )
+
+
+def _picture(image: ImageIn, index: int, intake: Intake) -> Picture:
+    at = f"/images/{index}"
+    return intake.inline(image.data, at) if image.data is not None else Picture(at, url=image.url)
+
+
+async def _multipart(request: web.Request, image_cap: int) -> tuple[ModerateIn, list[Picture]]:
+    fields: dict[str, Any] = {}
+    pictures: list[Picture] = []
+    reader = await parts(request)
+    total = 0
+    try:
+        while part := await reader.next():
+            if not isinstance(part, BodyPartReader):
+                raise BadContent(
+                    "malformed_multipart", "Multipart inside multipart is not taken.", hint="Send flat fields."
+                )
+            name = part.name or ""
+            held = await read_part(part, image_cap, "image_too_large" if name == "image" else "field_too_large", name)
+            total += len(held)
+            if total > request.client_max_size:
+                raise body_too_large(request.client_max_size)
+            _take(name, held, fields, pictures)
+    except ValueError:
+        hint = "Let your HTTP client write the body."
+        raise BadContent("malformed_multipart", "The multipart body breaks off or is malformed.", hint=hint) from None
+    return checked(ModerateIn, fields), pictures
+
+
+def _take(name: str, held: bytes, fields: dict[str, Any], pictures: list[Picture]) -> None:
+    if name == "image":
+        if not held:
+            raise BadContent("empty_image", "The image has no bytes.", hint="Send the file's content.", at=name)
+        pictures.append(Picture(f"image[{len(pictures)}]", data=held))
+        return
+    if name not in ("text", "context", "route", "policy"):
+        hint = "Fields are image (a file, repeatable), text, context (a JSON object), route and policy."
+        raise BadContent("unknown_field", f"There is no field '{name[:64]}' here.", hint=hint, at=name[:64])
+    try:
+        text = held.decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadContent("invalid_field", f"The field '{name}' is not UTF-8.", hint="Send UTF-8.", at=name) from None
+    if text:  # a form sends the fields that were left empty too
+        fields[name] = parse_json_field(text, name) if name == "context" else text
+
+
+MODERATE_ROUTES = [
+    Endpoint(
+        "POST",
+        "/v1/moderate",
+        moderate,
+        "May this be published? Text, images or both, decided together.",
+        roles=frozenset({Role.SUBMIT}),
+        body=ModerateIn,
+        multipart={
+            "image": "A picture; repeat the field for an album",
+            "text": "The text",
+            "context": "A JSON object",
+            "route": "The route's name",
+            "policy": "The policy's name",
+        },
+        example={"text": "A walk on the beach", "context": {"surface": "post"}},
+        answers={
+            200: "The decision, with its reasons",
+            400: "Malformed, empty, or an unknown policy or route",
+            413: "Too large",
+            415: "Not an image",
+            422: "An image address that is refused or unreadable, or an image that does not decode",
+            503: "Overloaded, or the evidence cannot be kept: nothing was decided",
+        },
+        admitted=True,
+    )
+]

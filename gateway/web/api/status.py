@@ -1,0 +1,51 @@
+"""`/healthz`, `/readyz`, `/metrics`: for those who run it."""
+
+from __future__ import annotations
+
+import orjson
+from aiohttp import web
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.web.endpoint import Endpoint, Visit
+
+
+async def healthz(visit: Visit) -> web.Response:
+    return web.json_response({"status": "ok"})
+
+
+async def readyz(visit: Visit) -> web.Response:
+    """Ready when models are warm, the database answers and nobody asked us to stop. Policy problems are only told."""
+    database = await _database_answers(visit)
+    policies = visit.desk.service.policies
+    checks = {
+        "models": {"ok": True, "providers": sorted(visit.desk.service.providers)},
+        "database": {"ok": database},
+        "policies": {"ok": not policies.problems, "loaded": policies.names, "problems": policies.problems},
+        "draining": visit.desk.draining,
+    }
+    ready = database and not visit.desk.draining
+    body = {"status": "ready" if ready else "not ready", "checks": checks}
+    return web.Response(status=200 if ready else 503, body=orjson.dumps(body), content_type="application/json")
+
+
+async def metrics(visit: Visit) -> web.Response:
+    return web.Response(
+        body=visit.desk.metrics.exposition(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+    )
+
+
+async def _database_answers(visit: Visit) -> bool:
+    try:
+        async with visit.desk.service.database.reader.connect() as connection:
+            await connection.execute(text("SELECT 1 FROM decisions LIMIT 1"))
+    except SQLAlchemyError:
+        return False
+    return True
+
+
+STATUS_ROUTES = [
+    Endpoint("GET", "/healthz", healthz, "Alive", answers={200: "The process lives"}),
+    Endpoint("GET", "/readyz", readyz, "Ready", answers={200: "Ready", 503: "Not ready, with the reason"}),
+    Endpoint("GET", "/metrics", metrics, "Prometheus metrics", answers={200: "Text exposition format"}),
+]

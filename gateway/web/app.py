@@ -1,0 +1,209 @@
+"""The web application: every request is framed once, with an id, a clock, a key check and errors in the right shape."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
+
+import structlog
+from aiohttp import web
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.config import Config
+from gateway.errors import Overloaded, RequestError
+from gateway.service import open_service
+from gateway.store.tables import api_keys
+from gateway.web.api.describe import describe_routes
+from gateway.web.api.evidence import EVIDENCE_ROUTES
+from gateway.web.api.moderate import MODERATE_ROUTES
+from gateway.web.api.status import STATUS_ROUTES
+from gateway.web.auth import ANONYMOUS, Caller, Keyring, Role, digest
+from gateway.web.dialects import DIALECT_ROUTES
+from gateway.web.endpoint import DESK, Desk, Endpoint, Visit
+from gateway.web.metrics import Metrics
+from gateway.web.problems import problem
+
+log = structlog.get_logger("modgate.web")
+
+KEYS_EVERY = 2.0  # seconds until a key made or revoked on the command line counts
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+ENDPOINTS = web.AppKey("endpoints", dict[Handler, Endpoint])
+
+
+def endpoints() -> list[Endpoint]:
+    """Every route there is."""
+    routes = [*MODERATE_ROUTES, *DIALECT_ROUTES, *EVIDENCE_ROUTES, *STATUS_ROUTES]
+    return [*routes, *describe_routes(routes)]
+
+
+def make_app(config: Config) -> web.Application:
+    """The application; it opens its service when it starts and closes it when it stops."""
+    app = web.Application(middlewares=[_frame], client_max_size=config.limits.body_bytes)
+    app[ENDPOINTS] = {}
+    for endpoint in endpoints():
+        handler = _handler(endpoint)
+        app[ENDPOINTS][handler] = endpoint
+        app.router.add_route(endpoint.method, endpoint.path, handler)
+    app.cleanup_ctx.append(_desk(config))
+    return app
+
+
+def _handler(endpoint: Endpoint) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        """What the router finds; the frame looks up the endpoint by it and hands that a Visit instead."""
+        raise web.HTTPNotFound
+
+    return handle
+
+
+def _desk(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def opened(app: web.Application) -> AsyncIterator[None]:
+        metrics = Metrics()
+        async with open_service(config, metrics.notice) as service:
+            app[DESK] = desk = Desk(service, Keyring(_fixed_keys(config)), metrics)
+            await _renew_keys(desk)
+            tasks = [asyncio.create_task(_follow_keys(desk)), asyncio.create_task(_follow_policies(desk))]
+            yield
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+    return opened
+
+
+@web.middleware
+async def _frame(request: web.Request, handler: Handler) -> web.StreamResponse:
+    started = time.perf_counter()
+    endpoint = request.app[ENDPOINTS].get(handler)
+    desk = request.app[DESK]
+    visit = Visit(request, desk, ANONYMOUS, _request_id(request))
+    response = await _answered(visit, endpoint, handler)
+    took = (time.perf_counter() - started) * 1000
+    route = endpoint.path if endpoint else "unknown"
+    response.headers["X-Request-Id"] = visit.id
+    response.headers["Server-Timing"] = _server_timing(took, visit.timings)
+    desk.metrics.requests.labels(route, str(response.status)).inc()
+    desk.metrics.seconds.observe(took / 1000)
+    log.info(
+        "request",
+        id=visit.id,
+        method=request.method,
+        route=route,
+        status=response.status,
+        ms=round(took, 2),
+        key=visit.caller.name,
+        **visit.note,
+    )
+    return response
+
+
+async def _answered(visit: Visit, endpoint: Endpoint | None, handler: Handler) -> web.StreamResponse:
+    try:
+        if endpoint is None:
+            return await handler(visit.request)
+        if endpoint.roles:
+            visit.caller = visit.desk.keyring.admit(visit.request, endpoint.roles)
+        if endpoint.admitted:
+            return await _admitted(visit, endpoint)
+        return await endpoint.handle(visit)
+    except RequestError as error:
+        visit.note["code"] = error.code
+        shape = endpoint.problem if endpoint else None
+        return shape(error, visit.id) if shape else problem(error.http, error.code, error.detail, visit.id)
+    except web.HTTPException as error:
+        return _plain_http(error, visit)
+    except Exception:  # the web is one of the two places that catch broadly
+        log.exception("request_failed", id=visit.id)
+        detail = "Something went wrong on our side; nothing was decided. The log knows it by this request id."
+        return problem(500, "internal_error", detail, visit.id)
+
+
+async def _admitted(visit: Visit, endpoint: Endpoint) -> web.StreamResponse:
+    """Count it, or refuse it before a byte of its body is read."""
+    desk = visit.desk
+    if desk.in_flight >= desk.service.config.limits.concurrency:
+        desk.metrics.refused.labels("concurrency").inc()
+        raise Overloaded(
+            "overloaded", "Too many submissions are under way.", hint="Wait, then send it again.", retry_after=1
+        )
+    desk.in_flight += 1
+    desk.metrics.in_flight.inc()
+    try:
+        return await endpoint.handle(visit)
+    finally:
+        desk.in_flight -= 1
+        desk.metrics.in_flight.dec()
+
+
+def _plain_http(error: web.HTTPException, visit: Visit) -> web.Response:
+    """aiohttp's own 404, 405 and the like, in our shape."""
+    if error.status == 404:
+        return problem(404, "unknown_route", "There is nothing at this address.", visit.id, {"hint": "See /docs."})
+    if error.status == 405:
+        allowed = error.headers.get("Allow", "")
+        extra = {"hint": f"Use {allowed}."}
+        return problem(
+            405,
+            "method_not_allowed",
+            f"{visit.request.method} is not for this address.",
+            visit.id,
+            extra,
+            {"Allow": allowed},
+        )
+    return problem(error.status, "http_error", error.reason, visit.id)
+
+
+def _request_id(request: web.Request) -> str:
+    """The caller's, if it is harmless to log and to send back; else a new one."""
+    given = request.headers.get("X-Request-Id", "")
+    return given if given and re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given) else "req_" + secrets.token_hex(12)
+
+
+def _server_timing(total: float, timings: Mapping[str, float]) -> str:
+    parts = {"total": total, "vendors": 0.0, "policy": 0.0, **timings}
+    return ", ".join(f"{name};dur={ms:.2f}" for name, ms in parts.items())
+
+
+def _fixed_keys(config: Config) -> dict[str, Caller] | None:
+    if config.auth is None:
+        return None
+    callers = {}
+    for entry in config.auth.keys:
+        known = (
+            entry.hash.get_secret_value() if entry.hash else digest(entry.key.get_secret_value()) if entry.key else ""
+        )
+        callers[known] = Caller(entry.name, entry.tenant, frozenset(Role(role) for role in entry.roles))
+    return callers
+
+
+async def _renew_keys(desk: Desk) -> None:
+    query = select(api_keys).where(api_keys.c.revoked_at.is_(None))
+    async with desk.service.database.reader.connect() as connection:
+        rows = (await connection.execute(query)).all()
+    made = {
+        row.hash: Caller(row.name, row.tenant, frozenset(Role(role) for role in row.roles.split(","))) for row in rows
+    }
+    desk.keyring.renew(made)
+
+
+async def _follow_keys(desk: Desk) -> None:
+    while desk.keyring.asks:
+        await asyncio.sleep(KEYS_EVERY)
+        try:
+            await _renew_keys(desk)
+        except SQLAlchemyError as error:  # the last known keys stay good
+            log.error("keys_unread", problem=str(error)[:200])
+
+
+async def _follow_policies(desk: Desk) -> None:
+    def told(worked: bool) -> None:
+        desk.metrics.policy_reloads.labels("ok" if worked else "failed").inc()
+
+    await desk.service.policies.watch(told)

@@ -1,0 +1,84 @@
+"""Who is calling. Keys are kept as SHA-256 and compared in constant time; a key's roles say which routes it opens."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+
+from aiohttp import web
+
+from gateway.errors import Forbidden, Unauthorized
+
+
+class Role(StrEnum):
+    """What a key may do. admin may do everything."""
+
+    SUBMIT = "submit"
+    REVIEW = "review"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A key as it is known: never the key itself."""
+
+    name: str
+    tenant: str
+    roles: frozenset[Role]
+
+
+ANONYMOUS = Caller("anonymous", "default", frozenset(Role))
+
+_HINT = "Send Authorization: Bearer KEY or X-API-Key: KEY."
+
+
+def digest(key: str) -> str:
+    """How a key is kept: `sha256:` and 64 hex digits. Keys are random, so a slow hash would add nothing."""
+    return "sha256:" + sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Keyring:
+    """The keys that are good now. `None` instead of callers means that no keys are asked."""
+
+    def __init__(self, fixed: Mapping[str, Caller] | None):
+        self._fixed = fixed
+        self._made: Mapping[str, Caller] = {}
+
+    @property
+    def asks(self) -> bool:
+        return self._fixed is not None
+
+    def renew(self, made: Mapping[str, Caller]) -> None:
+        """Replace the keys made on the command line: digest → caller."""
+        self._made = made
+
+    def admit(self, request: web.Request, roles: frozenset[Role]) -> Caller:
+        """The caller, if the key is good and has one of the roles. Raises Unauthorized or Forbidden."""
+        if self._fixed is None:
+            return ANONYMOUS
+        key = presented(request)
+        if not key:
+            raise Unauthorized("missing_key", "This needs an API key.", hint=_HINT)
+        caller = self._find(digest(key))
+        if caller is None:
+            raise Unauthorized("unknown_key", "This API key is not known here.", hint=_HINT)
+        if roles and Role.ADMIN not in caller.roles and not roles & caller.roles:
+            needed = " or ".join(sorted(roles))
+            raise Forbidden("missing_role", f"This key lacks the role {needed}.", hint="Ask whoever runs this gateway.")
+        return caller
+
+    def _find(self, wanted: str) -> Caller | None:
+        found = None
+        for known, caller in (*(self._fixed or {}).items(), *self._made.items()):
+            if hmac.compare_digest(known, wanted):
+                found = caller  # and on through all the others: the time tells nothing
+        return found
+
+
+def presented(request: web.Request) -> str:
+    """The key in Authorization: Bearer or X-API-Key, or nothing."""
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else request.headers.get("X-API-Key", "").strip()

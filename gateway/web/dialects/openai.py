@@ -1,0 +1,273 @@
+"""OpenAI's moderation endpoint, `POST /v1/moderations`, and EvoLink's summary beside it.
+
+What it can say: thirteen categories, each with a score, a flag, and which inputs it was computed on. What it cannot:
+review (it is `flagged`, and `modgate.action` says which), our other categories (they only make `flagged` true), and
+"not looked at" other than by an empty list in `category_applied_input_types`: the 0 beside it means nothing.
+Source: platform.openai.com/docs/api-reference/moderations; docs.evolink.ai for evolink_summary. Read 2026-11.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Annotated, Any, Literal
+
+import orjson
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.domain import FULL, Action, Content, Modality, worst
+from gateway.errors import BadContent, Overloaded, RequestError
+from gateway.intake import Intake, Picture
+from gateway.moderation import Submission
+from gateway.record import Record
+from gateway.taxonomy import lineage
+from gateway.web.api.moderate import note_record
+from gateway.web.auth import Role
+from gateway.web.bodies import read_json
+from gateway.web.endpoint import Endpoint, Visit
+from gateway.web.locales import locale_of
+from gateway.web.problems import retry_headers
+
+CATEGORIES = {
+    "harassment": "harassment",
+    "harassment/threatening": "harassment/threatening",
+    "hate": "hate",
+    "hate/threatening": "hate/threatening",
+    "illicit": "illicit",
+    "illicit/violent": "illicit/violent",
+    "self-harm": "self_harm",
+    "self-harm/intent": "self_harm/intent",
+    "self-harm/instructions": "self_harm/instructions",
+    "sexual": "sexual",
+    "sexual/minors": "sexual/minors",
+    "violence": "violence",
+    "violence/graphic": "violence/graphic",
+}
+
+_MOST_TEXTS = 256  # strings in one request: each is a decision of its own
+
+# Our status → theirs, where it differs: the dialect knows no 413, 415 or 422
+_STATUS = {413: 400, 415: 400, 422: 400}
+_TYPES = {
+    401: "invalid_request_error",
+    403: "invalid_request_error",
+    429: "rate_limit_error",
+    503: "service_unavailable_error",
+}
+_CODES = {
+    "missing_key": "invalid_api_key",
+    "unknown_key": "invalid_api_key",
+    "fetch_blocked": "invalid_image_url",
+    "fetch_timeout": "invalid_image_url",
+    "fetch_failed": "invalid_image_url",
+    "fetch_too_large": "invalid_image_url",
+    "overloaded": "server_is_overloaded",
+    "no_provider_answered": "server_is_overloaded",
+}
+
+
+class _Address(BaseModel):
+    url: str
+
+
+class TextPart(BaseModel):
+    type: Literal["text"]
+    text: str
+
+
+class ImagePart(BaseModel):
+    type: Literal["image_url"]
+    image_url: _Address
+
+
+Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
+
+
+class ModerationsIn(BaseModel):
+    """A string, a list of strings, or a list of parts that are judged together."""
+
+    model_config = ConfigDict(extra="ignore")
+    input: str | list[str] | list[Part]
+    model: str | None = Field(default=None, description="Names a route where one has that name; else echoed.")
+
+
+async def moderations(visit: Visit) -> web.Response:
+    asked = await read_json(visit.request, ModerationsIn)
+    contents = await _contents(asked.input, visit.desk.service.intake)
+    moderator = visit.desk.service.moderator
+    route = asked.model if asked.model in moderator.routes else None
+    submissions = [
+        Submission(content, None, route, visit.caller.tenant, locale_of({}, visit.request), visit.id)
+        for content in contents
+    ]
+    if len(submissions) == 1:
+        records = [await moderator.moderate(submissions[0])]
+    else:
+        records = await asyncio.gather(*(moderator.moderate(submission) for submission in submissions))
+    for record in records:
+        note_record(visit, record)
+        if not any(answer.reading for answer in record.answers):
+            raise Overloaded(
+                "no_provider_answered",
+                f"No provider gave a usable answer; the decision {record.id} is review.",
+                hint="Hold the content and ask again later.",
+                retry_after=2,
+            )
+    return web.Response(body=orjson.dumps(_answer(asked.model, records)), content_type="application/json")
+
+
+async def _contents(given: str | list[str] | list[Part], intake: Intake) -> list[Content]:
+    if isinstance(given, str):
+        return [await intake.content(given, [], {}, at="/input")]
+    if not given:
+        raise BadContent(
+            "empty_submission", "The input is an empty list.", hint="Send a string, strings or parts.", at="/input"
+        )
+    texts = [part for part in given if isinstance(part, str)]
+    if texts:
+        if len(texts) > _MOST_TEXTS:
+            raise BadContent(
+                "too_many_texts", f"There are over {_MOST_TEXTS} strings.", hint="Send several requests.", at="/input"
+            )
+        return [await intake.content(text, [], {}, at=f"/input/{index}") for index, text in enumerate(texts)]
+    return [await _together([part for part in given if not isinstance(part, str)], intake)]
+
+
+async def _together(parts: list[Part], intake: Intake) -> Content:
+    """One text and at most one image, as the vendor has it; several text parts are one text."""
+    pictures: list[Picture] = []
+    for index, part in enumerate(parts):
+        if isinstance(part, ImagePart):
+            at = f"/input/{index}/image_url/url"
+            url = part.image_url.url
+            pictures.append(intake.inline(url, at) if url.startswith("data:") else Picture(at, url=url))
+    if len(pictures) > 1:
+        raise BadContent(
+            "too_many_images",
+            f"Number of images ({len(pictures)}) exceeds maximum of 1.",
+            hint="POST /v1/moderate takes an album.",
+            at="/input",
+        )
+    text = "\n".join(part.text for part in parts if isinstance(part, TextPart))
+    return await intake.content(text, pictures, {}, at="/input")
+
+
+def _answer(model: str | None, records: list[Record]) -> dict[str, Any]:
+    results = [_result(record) for record in records]
+    action = worst([record.action for record in records])
+    return {
+        "id": "modr-" + records[0].id.removeprefix("mod_"),
+        "model": model or "modgate",
+        "results": results,
+        "evolink_summary": _summary(results, records, action),
+        "modgate": {
+            "id": records[0].id,
+            "action": action.value,
+            "decisions": [
+                {
+                    "id": record.id,
+                    "action": record.action.value,
+                    "degraded": record.degraded,
+                    "reasons": [reason.code for reason in record.decision.reasons],
+                    "not_assessed": [
+                        name for name, kinds in result["category_applied_input_types"].items() if not kinds
+                    ],
+                }
+                for record, result in zip(records, results, strict=True)
+            ],
+        },
+    }
+
+
+def _result(record: Record) -> dict[str, Any]:
+    verdicts = record.decision.categories
+    stopped = {
+        kin
+        for slug, verdict in verdicts.items()
+        if verdict.action is not Action.ALLOW
+        for kin in (slug, *lineage(slug))
+    }
+    looked = _looked_at(record)
+    scores = {name: verdicts[slug].score if slug in verdicts else None for name, slug in CATEGORIES.items()}
+    return {
+        "flagged": record.action is not Action.ALLOW,
+        "categories": {name: slug in stopped for name, slug in CATEGORIES.items()},
+        "category_scores": {name: (score or 0) / FULL for name, score in scores.items()},
+        "category_applied_input_types": {name: looked.get(slug, ()) for name, slug in CATEGORIES.items()},
+    }
+
+
+def _looked_at(record: Record) -> dict[str, list[Modality]]:
+    """For each category, what it was scored on: text before image."""
+    seen: dict[str, set[Modality]] = {}
+    for answer in record.answers:
+        for signal in answer.reading.signals if answer.reading else ():
+            if signal.score is not None:
+                for slug in (signal.category, *lineage(signal.category)):
+                    seen.setdefault(slug, set()).add(record.content.inputs[signal.input].modality)
+    return {slug: sorted(kinds, reverse=True) for slug, kinds in seen.items()}
+
+
+def _summary(results: list[dict[str, Any]], records: list[Record], action: Action) -> dict[str, Any]:
+    """EvoLink's block: flagged and violations at high risk only, as that vendor documents them."""
+    scores = [(score, name) for result in results for name, score in result["category_scores"].items()]
+    blocked = {
+        kin
+        for record in records
+        for slug, verdict in record.decision.categories.items()
+        if verdict.action is Action.BLOCK
+        for kin in (slug, *lineage(slug))
+    }
+    top = max(scores)
+    return {
+        "risk_level": action.risk,
+        "flagged": action is Action.BLOCK,
+        "violations": [name for name, slug in CATEGORIES.items() if slug in blocked],
+        "max_score": top[0],
+        "max_category": top[1],
+    }
+
+
+def as_openai_error(error: RequestError, request_id: str) -> web.Response:
+    """Their shape, so that their client raises its own exception class."""
+    status = _STATUS.get(error.http, error.http)
+    message = f"{error.detail} {error.hint}".strip()
+    body = {
+        "error": {
+            "message": message,
+            "type": _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error"),
+            "param": _param(error.at),
+            "code": _CODES.get(error.code, error.code),
+        }
+    }
+    return web.Response(
+        status=status, body=orjson.dumps(body), content_type="application/json", headers=retry_headers(error)
+    )
+
+
+def _param(at: str) -> str | None:
+    """`/input/0/image_url/url` as `input[0].image_url.url`."""
+    path = at.strip("/").replace("/", ".")
+    return re.sub(r"\.(\d+)", r"[\1]", path) or None
+
+
+OPENAI_ROUTES = [
+    Endpoint(
+        "POST",
+        "/v1/moderations",
+        moderations,
+        "OpenAI's moderation endpoint, with EvoLink's summary: their clients change one address.",
+        roles=frozenset({Role.SUBMIT}),
+        body=ModerationsIn,
+        example={"model": "omni-moderation-latest", "input": "A walk on the beach"},
+        answers={
+            200: "One result a string, or one for all parts",
+            400: "invalid_request_error",
+            401: "invalid_api_key",
+            503: "Nobody answered, or overloaded",
+        },
+        problem=as_openai_error,
+        admitted=True,
+    )
+]

@@ -1,0 +1,63 @@
+"""What a route is: one row that the router, the role check and the API description are all made from."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from gateway.errors import RequestError
+from gateway.service import Service
+from gateway.web.auth import Caller, Keyring, Role
+from gateway.web.metrics import Metrics
+from gateway.web.problems import as_problem
+
+
+@dataclass
+class Desk:
+    """What every request shares. `draining` once SIGTERM came: work under way ends, nothing new is taken up."""
+
+    service: Service
+    keyring: Keyring
+    metrics: Metrics
+    in_flight: int = 0
+    draining: bool = False
+
+
+DESK = web.AppKey("desk", Desk)
+
+
+@dataclass(slots=True)
+class Visit:
+    """One request on its way. `caller` is anonymous where no keys are asked; `note` goes into the log line."""
+
+    request: web.Request
+    desk: Desk
+    caller: Caller
+    id: str
+    timings: dict[str, float] = field(default_factory=dict)  # milliseconds, for Server-Timing
+    note: dict[str, Any] = field(default_factory=dict)
+
+
+Handler = Callable[[Visit], Awaitable[web.StreamResponse]]
+Problem = Callable[[RequestError, str], web.Response]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """`roles` empty means open to all; else one of them, or admin, is needed."""
+
+    method: str
+    path: str
+    handle: Handler
+    summary: str
+    roles: frozenset[Role] = frozenset()
+    body: type[BaseModel] | None = None
+    multipart: Mapping[str, str] = field(default_factory=dict)  # field → what it holds
+    example: Mapping[str, Any] | None = None
+    answers: Mapping[int, str] = field(default_factory=lambda: {200: "The answer"})
+    problem: Problem = as_problem
+    admitted: bool = False  # counts against limits.concurrency

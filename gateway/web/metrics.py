@@ -1,0 +1,78 @@
+"""What Prometheus sees. Every label has a bounded set of values: names from our own files, never a caller's words."""
+
+from __future__ import annotations
+
+import os
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from gateway.domain import Answer
+from gateway.record import Record
+
+log = structlog.get_logger("modgate.metrics")
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_ALARMS_KEPT = 1000  # distinct new labels remembered; a vendor that invents more is logged no further
+
+
+class Metrics:
+    """One per process. `notice` takes a record; the web counts requests itself."""
+
+    def __init__(self) -> None:
+        self.registry = into = CollectorRegistry()
+        self.requests = Counter("modgate_requests", "Answers sent", ["route", "status"], registry=into)
+        self.seconds = Histogram(
+            "modgate_request_seconds", "From the first byte to the answer", buckets=_SECONDS, registry=into
+        )
+        self.in_flight = Gauge(
+            "modgate_in_flight", "Submissions being moderated", multiprocess_mode="livesum", registry=into
+        )
+        self.refused = Counter("modgate_refused", "Requests refused unread", ["reason"], registry=into)
+        self.policy_reloads = Counter("modgate_policy_reloads", "Changed policy files", ["result"], registry=into)
+        self._decisions = Counter("modgate_decisions", "Decisions", ["policy", "action", "degraded"], registry=into)
+        self._reasons = Counter("modgate_reasons", "Reasons given", ["policy", "code"], registry=into)
+        self._answers = Counter(
+            "modgate_provider_answers", "What came of asking", ["provider", "status", "role"], registry=into
+        )
+        self._vendors = Histogram(
+            "modgate_provider_seconds", "How long it took", ["provider"], buckets=_SECONDS, registry=into
+        )
+        self._retries = Counter("modgate_provider_retries", "Attempts after the first", ["provider"], registry=into)
+        self._unmapped = Counter("modgate_unmapped_labels", "Labels no table knows", ["provider"], registry=into)
+        self._alarmed: set[tuple[str, str]] = set()
+
+    def notice(self, record: Record) -> None:
+        """Count one decision and everything that led to it."""
+        policy = record.policy.name
+        self._decisions.labels(policy, record.action.value, str(record.degraded).lower()).inc()
+        for code in {reason.code for reason in record.decision.reasons}:
+            self._reasons.labels(policy, code).inc()
+        for answer in record.answers:
+            self._notice_answer(answer)
+
+    def _notice_answer(self, answer: Answer) -> None:
+        outcome = answer.outcome
+        self._answers.labels(outcome.provider, outcome.status, answer.role.value).inc()
+        self._vendors.labels(outcome.provider).observe(outcome.latency_ms / 1000)
+        if outcome.attempts > 1:
+            self._retries.labels(outcome.provider).inc(outcome.attempts - 1)
+        for signal in answer.reading.signals if answer.reading else ():
+            if signal.category.startswith("unmapped/"):
+                self._unmapped.labels(outcome.provider).inc()
+                self._alarm(outcome.provider, signal.label)
+
+    def _alarm(self, provider: str, label: str) -> None:
+        """Once for each new label: somebody has to put it into the vendor's table."""
+        if (provider, label) not in self._alarmed and len(self._alarmed) < _ALARMS_KEPT:
+            self._alarmed.add((provider, label))
+            log.error("unmapped_label", provider=provider, label=label, hint="add it to config/vendors")
+
+    def exposition(self) -> bytes:
+        """The text format, over all workers of this machine where there are several."""
+        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together)
