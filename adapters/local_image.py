@@ -50,7 +50,7 @@ class Adapter(LocalAdapter):
         return Look(
             findings=(Finding("nsfw", max(scores)),),
             model=MODEL,
-            exchanges=(Exchange(200, orjson.dumps({"nsfw": scores}), took),),
+            exchanges=(Exchange(200, orjson.dumps({"nsfw": scores}).decode(), took),),
         )
 
     async def _score(self, view: bytes) -> float:

@@ -8,6 +8,7 @@ Source:  platform.openai.com/docs/guides/moderation and the openapi.yaml of open
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import pybase64
@@ -73,7 +74,7 @@ class Adapter(VendorAdapter):
             if applied is None:  # compatible servers leave it out; our table knows which labels can be about an image
                 yield Finding(label, checked(score))
                 continue
-            looked = frozenset(Modality(modality) for modality in applied[label])
+            looked = looked_at(tuple(applied[label]))
             yield Finding(label, checked(score) if looked else None, looked)  # None: did not look. Never 0
 
     def version(self, reply: Reply) -> str:
@@ -82,6 +83,12 @@ class Adapter(VendorAdapter):
     def fault_code(self, reply: Reply) -> str | None:
         error = reply["error"]
         return str(error.get("code") or error.get("type") or "")[:80] or None
+
+
+@lru_cache(16)
+def looked_at(kinds: tuple[str, ...]) -> frozenset[Modality]:
+    """`("text", "image")` in our words; ValueError for a kind nobody has documented."""
+    return frozenset(Modality(kind) for kind in kinds)
 
 
 def checked(score: Any) -> float:

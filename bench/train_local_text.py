@@ -1,10 +1,10 @@
 """Train the local text model, measure it, write its weights and the figures of its model card.
 
-    python bench/train_local_text.py --data DIR [--report]
+    python -m bench.train_local_text --data DIR [--report]
 
 DIR holds one folder a data set, each with an even.jsonl of {"text", "labels", "meta"}; the model card says which sets,
-where they come from and under which licence. Nothing else of modgate needs them. About four minutes on one core, and
-the same weights every time. Sets named in TESTS are measured on and never trained on.
+where they come from and under which licence. Nothing else of modgate needs them. About three minutes on one core, and
+the same weights every time. local_text_figures.py beside this measures the finished model on sets never trained on.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from time import process_time
 from typing import Annotated, Any
 
 import numpy as np
@@ -34,6 +33,7 @@ from adapters.local_text_model.heads import Heads
 from adapters.local_text_model.language import ENGLISH, LanguageGate
 from adapters.local_text_model.model import FOLDER, LEXICON, SUMS, WEIGHTS, WINDOW, TextModel
 from adapters.local_text_model.normalise import fold, plain
+from bench.local_text_figures import figures, table
 
 HEADS = ("sexual", "hate", "harassment", "violence", "self-harm", "toxicity")
 # Set → weight of a row. The tweets are many and of one kind: at full weight they drown the 789 rows that know all heads
@@ -47,14 +47,13 @@ TRAINING = {
     "edos_sexism": 0.1,
 }
 OWN_WEIGHT = 0.3
-TESTS = ("hatecheck", "xstest", "wikipedia_toxicity", "multilingual_hatecheck")
 CALIBRATION = {head: "surge_toxicity" if head == "toxicity" else "openai_moderation" for head in HEADS}
 FALSE_POSITIVES = 0.015  # of the negatives of the calibration set lie above the threshold
 INVERSE_REGULARISATION = 4.0
 FOLDS = 5
 SEED = 7
 OWN_ROWS = Path(__file__).with_name("local_text_rows.yaml")
-MARKERS = ("<!-- figures: written by bench/train_local_text.py --report -->\n", "<!-- end of figures -->")
+MARKERS = ("<!-- figures: written by bench.train_local_text --report -->\n", "<!-- end of figures -->")
 
 Margins = NDArray[np.float64]
 Matrix = Any  # scipy.sparse has no types
@@ -115,7 +114,9 @@ def own_rows(written: dict[str, Any]) -> Iterator[Row]:
         drawn: dict[str, None] = {}
         for _ in range(20 * group["draw"]):
             template = draw.choice(group["templates"])
-            text = re.sub(r"\{(\w+)\}", lambda slot: draw.choice(written["slots"][slot[1]]), template)
+            text = template
+            while "{" in text:
+                text = re.sub(r"\{(\w+)\}", lambda slot: draw.choice(written["slots"][slot[1]]), text)
             if text.lower() not in kept and len(drawn) < group["draw"]:
                 drawn[text] = None
         yield from (Row("own", text, group["labels"], {}) for text in drawn)
@@ -147,15 +148,13 @@ class Features:
 def regress(matrix: Matrix, rows: list[Row], head: str) -> LogisticRegression:
     """One head, on the rows that know it."""
     chosen = [index for index, row in enumerate(rows) if head in row.labels]
-    model = LogisticRegression(
-        C=INVERSE_REGULARISATION, class_weight="balanced", solver="liblinear", random_state=SEED
-    )
+    model = LogisticRegression(C=INVERSE_REGULARISATION, class_weight="balanced", solver="liblinear", random_state=SEED)
     truth, weight = [rows[index].labels[head] for index in chosen], [rows[index].weight for index in chosen]
     return model.fit(matrix[chosen], truth, sample_weight=weight)
 
 
 def out_of_fold(rows: list[Row], texts: list[str], say: Callable[[str], None]) -> Margins:
-    """rows × heads: margins of models which have not seen the row, vocabulary included. Our own rows are always seen."""
+    """Rows by heads: margins of models which have not seen the row, nor its words. Our own rows are always seen."""
     margins = np.full((len(rows), len(HEADS)), np.nan)
     for part in range(FOLDS):
         say(f"fold {part + 1} of {FOLDS}")
@@ -223,17 +222,6 @@ def write(heads: Heads) -> str:
     return digests[WEIGHTS]
 
 
-def table(head: str, lines: Iterable[Iterable[object]]) -> str:
-    """A Markdown table; `head` is its first line without the outer bars."""
-    ruled = [head, " | ".join("---" for _ in head.split("|")), *(" | ".join(map(str, line)) for line in lines)]
-    return "".join(f"| {line} |\n" for line in ruled)
-
-
-def share(flags: Iterable[bool]) -> str:
-    counted = list(flags)
-    return f"{100 * sum(counted) / len(counted):.1f} % of {len(counted)}"
-
-
 def within(rows: list[Row], margins: Margins, slopes: Margins, thresholds: Margins) -> str:
     """Held-out figures on the sets we train on."""
     lines = []
@@ -247,6 +235,42 @@ def within(rows: list[Row], margins: Margins, slopes: Margins, thresholds: Margi
             rates = f"{above[truth == 1].mean():.2f}", f"{100 * above[truth == 0].mean():.1f} %"
             set_by = "yes" if CALIBRATION[head] == source else ""
             lines.append((head, source, len(truth), truth.sum(), *ranked, *rates, set_by))
-    limits = ((head, f"{limit:+.2f}", f"{slope:.2f}") for head, limit, slope in zip(HEADS, thresholds, slopes, strict=True))
-    columns = "head | set | texts | positive | AUROC | AUPRC | recall at 0.5 | false positives at 0.5 | threshold set here"
+    limits = [
+        (head, f"{limit:+.2f}", f"{slope:.2f}") for head, limit, slope in zip(HEADS, thresholds, slopes, strict=True)
+    ]
+    columns = (
+        "head | set | texts | positive | AUROC | AUPRC | recall at 0.5 | false positives at 0.5 | threshold set here"
+    )
     return table(columns, lines) + "\n" + table("head | threshold, log-odds | slope", limits)
+
+
+def report(text: str) -> None:
+    """Put the figures between the markers of the model card."""
+    card = FOLDER / "README.md"
+    before, rest = card.read_text("utf-8").split(MARKERS[0])
+    card.write_text(before + MARKERS[0] + "\n" + text + "\n" + MARKERS[1] + rest.split(MARKERS[1])[1], "utf-8")
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="folder with one folder a data set", exists=True, file_okay=False)],
+    into_card: Annotated[bool, typer.Option("--report", help="write the figures into the model card")] = False,
+) -> None:
+    """Train, write, measure."""
+    written = yaml.safe_load(OWN_ROWS.read_text("utf-8"))
+    theirs = english_only(row for source in TRAINING for row in read(data, source))
+    rows = [*theirs, *own_rows(written)]
+    typer.echo(f"{len(theirs)} English texts of {len(TRAINING)} sets, {len(rows) - len(theirs)} sentences of our own")
+    texts = folded(rows)
+    margins = out_of_fold(rows, texts, typer.echo)
+    slopes, thresholds = calibrate(rows, margins)
+    typer.echo("all rows")
+    digest = write(train(rows, texts, slopes, thresholds))
+    text = within(rows, margins, slopes, thresholds) + "\n" + figures(TextModel.load(), data, written["check"])
+    typer.echo(text)
+    typer.echo(f"SHA-256 {digest}, {(FOLDER / WEIGHTS).stat().st_size:,} bytes")
+    if into_card:
+        report(text)
+
+
+if __name__ == "__main__":
+    typer.run(main)

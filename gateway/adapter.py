@@ -11,13 +11,8 @@ import asyncio
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar
 
-import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from gateway.domain import Content, Exchange, Finding, Image, Look, Modality, Opinion, Text
@@ -31,6 +26,23 @@ from gateway.errors import (
     VendorUnavailable,
 )
 from gateway.units import Duration, Rate
+from gateway.wire import Call, Reply, Transport, retry_after
+
+__all__ = [  # all that an adapter needs from here
+    "Adapter",
+    "Address",
+    "Call",
+    "CircuitSettings",
+    "LocalAdapter",
+    "Reply",
+    "RetrySettings",
+    "Transport",
+    "VendorAdapter",
+    "VendorSettings",
+    "Workshop",
+    "merge",
+    "one_image_each",
+]
 
 T = TypeVar("T")
 
@@ -71,43 +83,6 @@ class VendorSettings(BaseModel):
     circuit: CircuitSettings = CircuitSettings()
     price_per_1k: float = Field(default=0.0, ge=0)
     transport: Literal["direct"] = "direct"
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request to a vendor. `path` is appended to the provider's base address; `json` is sent as compact JSON."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    json: Any = None
-
-
-class Reply:
-    """What came back: status, headers (lower-case names) and at most the transport's cap of body."""
-
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes, latency_ms: float = 0.0):
-        self.status = status
-        self.headers = headers
-        self.body = body
-        self.latency_ms = latency_ms
-
-    @cached_property
-    def json(self) -> Any:
-        """The body as JSON; VendorDrift when it is not (NaN and Infinity are not)."""
-        try:
-            return orjson.loads(self.body)
-        except orjson.JSONDecodeError as error:
-            raise VendorDrift(f"the answer is not JSON: {error}", http=self.status, raw=self.body[:2048]) from None
-
-    def __getitem__(self, key: str) -> Any:
-        return self.json[key]
-
-
-class Transport(Protocol):
-    """Sends a call to a vendor's base address, once. Raises VendorError; the caller of `look` keeps the time."""
-
-    async def __call__(self, address: str, call: Call, /) -> Reply: ...
 
 
 class Workshop(Protocol):
@@ -228,7 +203,7 @@ class VendorAdapter(ABC):
             findings=tuple(word for word in said if isinstance(word, Finding)),
             opinion=next((word for word in said if isinstance(word, Opinion)), None),
             model=model,
-            exchanges=(Exchange(reply.status, reply.body, reply.latency_ms),),
+            exchanges=(Exchange(reply.status, reply.text, reply.latency_ms),),
         )
 
     def _fault(self, reply: Reply) -> VendorError:
@@ -294,22 +269,3 @@ def merge(looks: list[Look]) -> Look:
         model=next((look.model for look in looks if look.model), None),
         exchanges=tuple(exchange for look in looks for exchange in look.exchanges),
     )
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds the vendor asks us to wait (RFC 9110 §10.2.3: a number or a date), None if it says nothing we can read.
-
-    A date is measured against the reply's own Date where there is one, so a wrong clock here does not matter.
-    """
-    written = headers.get("retry-after")
-    if written is None:
-        return None
-    try:
-        return max(0.0, float(written)) if float(written) < float("inf") else None
-    except ValueError:
-        pass
-    try:
-        now = parsedate_to_datetime(headers["date"]) if "date" in headers else datetime.now(UTC)
-        return max(0.0, (parsedate_to_datetime(written) - now).total_seconds())
-    except (ValueError, TypeError):
-        return None

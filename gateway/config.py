@@ -17,7 +17,6 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 from gateway.adapter import VendorSettings
 from gateway.crosscheck import DEFAULT_ROUTE, check_exposure, contradictions
 from gateway.domain import Modality
-from gateway.problem import Problem, together
 from gateway.settings import (
     AuthSettings,
     FetchSettings,
@@ -31,7 +30,8 @@ from gateway.settings import (
 )
 from gateway.suggest import did_you_mean
 from gateway.yamlfile import Document, load
-from gateway.yamltree import looks_secret, quoted, without_sign_in
+from gateway.yamlfile.problem import Problem, together
+from gateway.yamlfile.tree import looks_secret, quoted, without_sign_in
 
 __all__ = ["Config", "SettingsFor", "check_exposure", "load_config"]
 

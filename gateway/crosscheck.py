@@ -8,11 +8,11 @@ from ipaddress import ip_address
 from gateway.adapter import VendorSettings
 from gateway.domain import Modality
 from gateway.errors import ConfigError
-from gateway.problem import Problem
 from gateway.settings import AuthSettings, FileSettings, LegSettings
 from gateway.suggest import did_you_mean
 from gateway.yamlfile import Document
-from gateway.yamltree import Where, quoted
+from gateway.yamlfile.problem import Problem
+from gateway.yamlfile.tree import Where, quoted
 
 DEFAULT_ROUTE = "default"
 _EXPOSED = "without auth only a loopback host is listened on"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
-import orjson
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.errors import NotFound, Overloaded
-from gateway.record import Record, evidence
+from gateway.record import Record, from_json, to_json
 from gateway.store.database import Database
 from gateway.store.tables import decisions
 
@@ -20,8 +19,8 @@ class Ledger(Protocol):
     async def record(self, record: Record) -> None:
         """Return once the record cannot be lost. Raises Overloaded where it cannot be kept: then nothing is decided."""
 
-    async def find(self, id: str, tenant: str) -> dict[str, Any]:
-        """The evidence of one decision of this tenant. Raises NotFound."""
+    async def find(self, id: str, tenant: str) -> Record:
+        """One decision of this tenant with its evidence. Raises NotFound."""
 
 
 class DatabaseLedger:
@@ -39,7 +38,7 @@ class DatabaseLedger:
             "degraded": record.degraded,
             "policy_name": record.policy.name,
             "policy_hash": record.policy.hash,
-            "evidence": orjson.dumps(evidence(record), option=orjson.OPT_NON_STR_KEYS),
+            "evidence": to_json(record),
         }
         try:
             await self._database.writer.put(decisions, row)
@@ -51,11 +50,10 @@ class DatabaseLedger:
                 retry_after=2,
             ) from error
 
-    async def find(self, id: str, tenant: str) -> dict[str, Any]:
+    async def find(self, id: str, tenant: str) -> Record:
         query = select(decisions.c.evidence).where(decisions.c.id == id, decisions.c.tenant == tenant)
         async with self._database.reader.connect() as connection:
             kept = (await connection.execute(query)).scalar_one_or_none()
         if kept is None:
             raise NotFound("unknown_decision", "There is no decision with this id.", hint="Ids look like mod_…")
-        found: dict[str, Any] = orjson.loads(kept)
-        return found
+        return from_json(kept)

@@ -8,8 +8,10 @@ answer that looked at nothing are drift: they become a Failure, never a clean re
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,10 +19,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from gateway.domain import FULL, Action, Finding, Look, Modality, Signal
 from gateway.errors import VendorDrift
-from gateway.taxonomy import Taxonomy
+from gateway.taxonomy import Taxonomy, kin
 from gateway.yamlfile import Document, load
 
 _ROUNDING = 1e-6  # a float32 softmax may end a hair above 1
+_MOST_LABELS = 1000  # in one answer; the longest documented vocabulary has some 130
 
 
 class Silence(StrEnum):
@@ -38,7 +41,7 @@ class Meaning(BaseModel):
     both: tuple[str, ...] = Field(default=(), alias="and")
     also: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def scored(self) -> tuple[str, ...]:
         return (self.slug, *self.both)
 
@@ -95,7 +98,8 @@ class VendorTable:
                 slug
                 for label, meaning in file.labels.items()
                 if names is None or label in names
-                for slug in meaning.scored
+                for scored in meaning.scored
+                for slug in kin(scored)
             )
             for modality, names in seen_in.items()
         }
@@ -106,7 +110,7 @@ class VendorTable:
         return cls(path.stem, load(path, env=None), taxonomy)
 
     def covers(self, modality: Modality) -> frozenset[str]:
-        """The categories this vendor can give a score for, in content of this modality."""
+        """The categories this vendor can give a score for in content of this modality, with their parents."""
         return self._covers[modality]
 
     def translate(self, look: Look, provider: str, inputs: Mapping[Modality, int]) -> tuple[Signal, ...]:
@@ -118,33 +122,36 @@ class VendorTable:
         self._check_silence(values)
         signals: list[Signal] = []
         for finding in look.findings:
-            if finding.value is None or finding.label in self._ignored or self._explained(finding, values):
+            label = finding.label
+            if finding.value is None or label in self._ignored or self._explained(finding, values):
                 continue
-            signals.extend(self._signals(finding, provider, inputs))
+            score = self._score(label, finding.value)
+            scored, also = self._slugs(label)
+            for modality, index in inputs.items():
+                if finding.looked is None or modality in finding.looked:
+                    signals += [Signal(slug, score, provider, label, index) for slug in scored]
+                    signals += [Signal(slug, None, provider, label, index) for slug in also]
         return tuple(signals)
 
-    def _signals(self, finding: Finding, provider: str, inputs: Mapping[Modality, int]) -> list[Signal]:
-        label = finding.label
-        score = self._score(label, finding.value)
+    def _slugs(self, label: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The categories a label scores, and those it may be about."""
         meaning = self._meanings.get(label)
-        scored = meaning.scored if meaning else (f"unmapped/{self.vendor}/{label}",)
-        also = meaning.also if meaning else ()
-        looked_at = [
-            index for modality, index in inputs.items() if finding.looked is None or modality in finding.looked
-        ]
-        return [
-            *(Signal(slug, score, provider, label, index) for index in looked_at for slug in scored),
-            *(Signal(slug, None, provider, label, index) for index in looked_at for slug in also),
-        ]
+        if meaning is None:
+            return (f"unmapped/{self.vendor}/{_harmless(label)}",), ()
+        return meaning.scored, meaning.also
 
     def _check_silence(self, values: Mapping[str, float | None]) -> None:
+        if len(values) > _MOST_LABELS:
+            raise VendorDrift(f"the answer names {len(values)} labels")
         if self._silence is Silence.DRIFT and not self._meanings.keys() <= values.keys():
             missing = sorted(self._meanings.keys() - values.keys())
             raise VendorDrift(f"the answer names every label but {', '.join(missing[:5])}")
 
     def _explained(self, finding: Finding, values: Mapping[str, float | None]) -> bool:
         """A label that comes with its ancestors: the ancestor's score says nothing that the child does not say."""
-        children = [values[child] for child in self._tree.get(finding.label, ()) if child in values]
+        if finding.label not in self._tree:
+            return False
+        children = [values[child] for child in self._tree[finding.label] if child in values]
         return any(child is not None and finding.value is not None and child >= finding.value for child in children)
 
     def _score(self, label: str, value: Any) -> int:
@@ -155,3 +162,8 @@ class VendorTable:
         if not -_ROUNDING <= share <= 1 + _ROUNDING:
             raise VendorDrift(f"the value of '{label}' is {value:g}, not within {self._low:g}..{self._high:g}")
         return min(FULL, max(0, round(share * FULL)))
+
+
+def _harmless(label: str) -> str:
+    """A vendor's word as part of a slug: cut, and without characters that would break a line or a path."""
+    return re.sub(r"[^\w .&()+-]|\s+", "_", label[:80]) or "_"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from gateway.errors import BadContent, UnknownPolicy
 from gateway.ledger import Ledger
 from gateway.policy.book import PolicyBook
 from gateway.policy.decide import InputFacts, decide
-from gateway.record import PolicyName, Record, Timings
+from gateway.record import PolicyName, Record, Timings, digest
 from gateway.suggest import did_you_mean
 
 
@@ -37,7 +37,7 @@ class Moderator:
         routes: Mapping[str, Route],
         policies: PolicyBook,
         ledger: Ledger,
-        objects: frozenset[str],
+        objects: tuple[str, ...],
         notice: Callable[[Record], None],
     ):
         self._routes = routes
@@ -65,13 +65,14 @@ class Moderator:
         decision = decide(policy, _facts(content, answers, route), submission.locale)
         decided = time.perf_counter()
         record = Record(
-            id=f"mod_{time.time_ns() // 1_000_000:012x}{secrets.token_hex(8)}",
+            id=_new_id(),
             created_at=time.time(),
             tenant=submission.tenant,
             request_id=submission.request_id,
             route=route.name,
             policy=PolicyName(policy.name, policy.version, policy.hash),
-            content=content,
+            context=content.context,
+            content=tuple(digest(part) for part in content.inputs),
             answers=answers,
             decision=decision,
             degraded=_degraded(answers) or bool(decision.coverage.missing),
@@ -89,6 +90,11 @@ class Moderator:
         except KeyError:
             hint = did_you_mean(str(name), self._routes) or f"Routes are {', '.join(sorted(self._routes))}."
             raise UnknownPolicy("unknown_route", f"There is no route '{name}'.", hint=hint, at="/route") from None
+
+
+def _new_id() -> str:
+    """`mod_` and 28 hex digits: milliseconds since 1970, then 64 random bits. Sorts by time; names, does not open."""
+    return f"mod_{time.time_ns() // 1_000_000:012x}{random.getrandbits(64):016x}"
 
 
 def _facts(content: Content, answers: tuple[Answer, ...], route: Route) -> list[InputFacts]:

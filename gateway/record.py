@@ -1,4 +1,8 @@
-"""A finished moderation, and the plain data said of it outside: in answers, in evidence, on the command line."""
+"""A finished moderation: as it is kept, and as it is told.
+
+It is kept as these dataclasses in JSON (orjson writes them, pydantic reads them back), which costs a request almost
+nothing; shares and shapes for people are made when somebody asks. The content itself is not in it, only digests.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,25 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
 
-from gateway.domain import FULL, Action, Answer, CategoryVerdict, Content, Decision, Failure, Reading, Reason, Text
+import orjson
+from pydantic import TypeAdapter
+
+from gateway.domain import (
+    FULL,
+    Action,
+    Answer,
+    CategoryVerdict,
+    Decision,
+    Failure,
+    Input,
+    Modality,
+    Reading,
+    Reason,
+    Text,
+)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Timings:
     """Milliseconds: the vendors, the policy, and all of it up to the decision."""
 
@@ -21,7 +40,7 @@ class Timings:
     total: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PolicyName:
     """Which policy decided. The hash is its identity, the version a counter for people."""
 
@@ -30,7 +49,20 @@ class PolicyName:
     hash: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
+class InputDigest:
+    """One input without its content: SHA-256 (hex) of the bytes as they came and of each view as vendors got it."""
+
+    type: Modality
+    sha256: str
+    format: str | None = None
+    frames: int = 1
+    unseen: int = 0
+    views: tuple[str, ...] = ()
+    url: str | None = None
+
+
+@dataclass(frozen=True)
 class Record:
     """One submission with everything that was found and decided. `objects` are providers whose labels name things."""
 
@@ -40,17 +72,40 @@ class Record:
     request_id: str
     route: str
     policy: PolicyName
-    content: Content
+    context: Mapping[str, Any]
+    content: tuple[InputDigest, ...]
     answers: tuple[Answer, ...]
     decision: Decision
     degraded: bool
     tier: int | None
     timings: Timings
-    objects: frozenset[str] = frozenset()
+    objects: tuple[str, ...] = ()
 
     @property
     def action(self) -> Action:
         return self.decision.action
+
+
+_STORED = TypeAdapter(Record)
+
+
+def to_json(record: Record) -> bytes:
+    """The record as it is kept."""
+    return orjson.dumps(record, option=orjson.OPT_NON_STR_KEYS)
+
+
+def from_json(kept: bytes) -> Record:
+    """A record that `to_json` wrote."""
+    return _STORED.validate_json(kept)
+
+
+def digest(part: Input) -> InputDigest:
+    """What is kept of an input: enough to recognise it, not to show it."""
+    if isinstance(part, Text):
+        return InputDigest(Modality.TEXT, sha256(part.text.encode("utf-8", "surrogatepass")).hexdigest())
+    bare = urlsplit(part.url)._replace(query="", fragment="").geturl() if part.url else None
+    views = tuple(sha256(view.data).hexdigest() for view in part.views)
+    return InputDigest(Modality.IMAGE, part.digest, part.source_type, part.frames, part.unseen, views, bare)
 
 
 def answer(record: Record) -> dict[str, Any]:
@@ -67,8 +122,8 @@ def answer(record: Record) -> dict[str, Any]:
         "categories": {slug: _category(verdict) for slug, verdict in decision.categories.items()},
         "labels": _labels(record),
         "inputs": [
-            {"index": index, "type": part.modality.value, "action": action.value}
-            for index, (part, action) in enumerate(zip(record.content.inputs, decision.inputs, strict=True))
+            {"index": index, "type": part.type.value, "action": action.value}
+            for index, (part, action) in enumerate(zip(record.content, decision.inputs, strict=True))
         ],
         "providers": [_provider(answer) for answer in record.answers],
         "coverage": {"required": decision.coverage.required, "missing": decision.coverage.missing},
@@ -80,14 +135,14 @@ def answer(record: Record) -> dict[str, Any]:
 
 
 def evidence(record: Record) -> dict[str, Any]:
-    """All that is kept: the answer, and what it rests on. The content itself is not here, only its digests."""
+    """The body of `GET /v1/decisions/{id}`: the answer, and what it rests on."""
     return {
         **answer(record),
         "created_at": datetime.fromtimestamp(record.created_at, UTC).isoformat(timespec="milliseconds"),
         "request_id": record.request_id,
         "route": record.route,
-        "context": dict(record.content.context),
-        "content": [_digest(part) for part in record.content.inputs],
+        "context": record.context,
+        "content": record.content,
         "signals": [
             {
                 "category": signal.category,
@@ -143,8 +198,8 @@ def _provider(answer: Answer) -> dict[str, Any]:
     }
     if isinstance(outcome, Failure):
         return {**told, "model": None, "error": outcome.detail}
-    opinion = {"opinion": outcome.look.opinion.verdict} if outcome.look.opinion else {}
-    return {**told, "model": outcome.look.model, "error": None, **opinion}
+    opinion = {"opinion": outcome.opinion.verdict} if outcome.opinion else {}
+    return {**told, "model": outcome.model, "error": None, **opinion}
 
 
 def _labels(record: Record) -> list[dict[str, Any]]:
@@ -165,7 +220,7 @@ def _labels(record: Record) -> list[dict[str, Any]]:
 
 def _outcomes(answers: tuple[Answer, ...]) -> list[Reading | Failure]:
     """Each answer once: one that bears on two inputs is one."""
-    return list({id(answer.outcome): answer.outcome for answer in answers}.values())
+    return list({(answer.outcome.provider, answer.outcome.inputs): answer.outcome for answer in answers}.values())
 
 
 def _readings(answers: tuple[Answer, ...]) -> list[Reading]:
@@ -173,27 +228,10 @@ def _readings(answers: tuple[Answer, ...]) -> list[Reading]:
 
 
 def _raw(outcome: Reading | Failure) -> Mapping[str, Any]:
+    """What came over the wire; of a failure the start of it."""
     said = (
-        [{"status": outcome.http, "body": outcome.raw.decode("utf-8", "replace")}]
+        [{"status": outcome.http, "body": outcome.raw}]
         if isinstance(outcome, Failure)
-        else [
-            {"status": exchange.status, "body": exchange.body.decode("utf-8", "replace")}
-            for exchange in outcome.look.exchanges
-        ]
+        else [{"status": exchange.status, "body": exchange.body} for exchange in outcome.exchanges]
     )
     return {"provider": outcome.provider, "inputs": outcome.inputs, "answers": said}
-
-
-def _digest(part: Any) -> dict[str, Any]:
-    if isinstance(part, Text):
-        return {"type": "text", "sha256": sha256(part.text.encode("utf-8", "surrogatepass")).hexdigest()}
-    bare = urlsplit(part.url)._replace(query="", fragment="").geturl() if part.url else None
-    return {
-        "type": "image",
-        "sha256": part.digest,
-        "format": part.source_type,
-        "frames": part.frames,
-        "unseen": part.unseen,
-        "views": [sha256(view.data).hexdigest() for view in part.views],
-        "url": bare,
-    }

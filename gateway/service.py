@@ -72,7 +72,7 @@ async def open_service(config: Config, notice: Callable[[Record], None]) -> Asyn
             stack.push_async_callback(provider.adapter.close)
         await asyncio.gather(pool.warm(), *(provider.adapter.open(workshop) for provider in providers.values()))
         ledger = DatabaseLedger(database)
-        objects = frozenset(name for name in providers if tables[config.providers[name].adapter].objects)
+        objects = tuple(name for name in providers if tables[config.providers[name].adapter].objects)
         moderator = Moderator(routes, policies, ledger, objects, notice)
         intake = Intake(config.limits, pool, fetcher)
         yield Service(config, taxonomy, providers, policies, database, ledger, intake, moderator)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -84,11 +84,16 @@ class Taxonomy:
         return did_you_mean(slug, self.categories)
 
 
-@cache
-def lineage(slug: str) -> tuple[str, ...]:
-    """The ancestors of a slug, nearest first: `hate/symbols/nazi` gives `hate/symbols`, `hate`."""
+@lru_cache(4096)  # bounded: open slugs hold words of vendors
+def kin(slug: str) -> tuple[str, ...]:
+    """A slug and its ancestors, nearest first: `hate/symbols/nazi`, `hate/symbols`, `hate`."""
     parts = slug.split("/")
-    return tuple("/".join(parts[:depth]) for depth in range(len(parts) - 1, 0, -1))
+    return tuple("/".join(parts[:depth]) for depth in range(len(parts), 0, -1))
+
+
+def lineage(slug: str) -> tuple[str, ...]:
+    """Its ancestors alone."""
+    return kin(slug)[1:]
 
 
 def roll_up(scores: Mapping[str, int]) -> dict[str, int]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,18 +22,13 @@ _SIZES = (3, 4, 5)  # of the pieces, in characters
 def words(text: str) -> list[str]:
     """The words of a folded text and each two in a row."""
     found = _WORD.findall(text)
-    return found + [f"{one} {next_one}" for one, next_one in zip(found, found[1:], strict=False)]
+    return found + [" ".join(pair) for pair in pairwise(found)]
 
 
 def pieces(text: str) -> list[str]:
     """Every 3, 4 and 5 characters in a row inside a blank-separated word, the blank at both ends counted."""
-    return [piece for word in text.split() for piece in _pieces_of(f" {word} ")]
-
-
-def _pieces_of(padded: str) -> Iterator[str]:
-    for size in _SIZES:
-        for start in range(len(padded) - size + 1):
-            yield padded[start : start + size]
+    padded = [f" {word} " for word in text.split()]
+    return [word[at : at + size] for word in padded for size in _SIZES for at in range(len(word) - size + 1)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ _STEEPEST = 60.0  # e^60 is finite in float32, and 1 / (1 + e^60) is 0
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """`weights` is terms × labels, the terms of the blocks one under the other.
+    """`weights` is terms by labels, the terms of the blocks one under the other.
 
     A margin (log-odds of the regression) becomes a value 0..1 as 1 / (1 + exp(-slope · (margin - threshold))).
     """

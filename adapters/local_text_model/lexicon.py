@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-_WORD = re.compile(r"[\w'’\u0900-\u097f]+")
+_WORD = re.compile(r"\w(?:[\w'’*]*\w)?")
+_VOWEL_INSIDE = re.compile(r"(?<=\w)[aeiou](?=\w)")
 _UNSPACED = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]+")
 _WORST = 3.0  # the source's scale: 1 mild, 2 strong, 3 severe
 
@@ -34,9 +35,12 @@ class Lexicon:
             if _UNSPACED.match(term):
                 unspaced.setdefault(term[0], []).append((term, value))
             elif words := tuple(_WORD.findall(term)):
-                spaced.setdefault(words[0], []).append((words, value))
-        for terms in (*spaced.values(), *unspaced.values()):
-            terms.sort(key=lambda entry: -len(entry[0]))
+                for spelling in {words, _masked(words)}:
+                    spaced.setdefault(spelling[0], []).append((spelling, value))
+        for phrases in spaced.values():
+            phrases.sort(key=lambda entry: -len(entry[0]))
+        for strings in unspaced.values():
+            strings.sort(key=lambda entry: -len(entry[0]))
         return cls(spaced, unspaced)
 
     @property
@@ -73,9 +77,14 @@ class Lexicon:
                         break
 
 
+def _masked(words: Term) -> Term:
+    """A term with the first vowel inside it starred out, as many write it."""
+    return (_VOWEL_INSIDE.sub("*", words[0], count=1), *words[1:])
+
+
 def _entries(file: Path) -> Iterator[tuple[str, float]]:
     for line in file.read_text("utf-8").splitlines():
         if not line.startswith("#"):
             _, severity, terms = line.split("\t")
             for term in terms.split("|"):
-                yield term, float(severity) / _WORST
+                yield term, round(float(severity) / _WORST, 4)

@@ -97,10 +97,10 @@ def _checked(folder: Path) -> dict[str, str]:
         digests = {name: digest for digest, name in map(str.split, (folder / SUMS).read_text("ascii").splitlines())}
         found = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (WEIGHTS, LEXICON)}
     except OSError as error:
-        hint = "reinstall modgate, or set `enabled: false` for this provider"
-        raise ConfigError(f"the text model is not complete: {error.strerror}", file=str(error.filename), hint=hint) from error
+        detail = f"the text model is not complete: {error.strerror}"
+        raise ConfigError(detail, file=str(error.filename), hint="reinstall modgate") from error
     for name, digest in found.items():
         if digests.get(name) != digest:
             detail = f"SHA-256 is {digest}, expected {digests.get(name)}"
-            raise ConfigError(detail, file=str(folder / name), hint=f"reinstall modgate; {SUMS} names the files we ship")
+            raise ConfigError(detail, file=str(folder / name), hint=f"{SUMS} beside it names the file we ship")
     return digests

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
-import structlog
 import typer
 from rich.console import Console
 
@@ -46,27 +44,3 @@ def print_json(data: Any) -> None:
     """One JSON document on stdout."""
     sys.stdout.buffer.write(orjson.dumps(data, option=orjson.OPT_INDENT_2) + b"\n")
     sys.stdout.buffer.flush()
-
-
-def set_up_logs(level: int = logging.INFO) -> None:
-    """Structured lines on stderr: JSON for machines, colours on a terminal. Never content, never a secret."""
-    on_terminal = sys.stderr.isatty()
-    render = (
-        structlog.dev.ConsoleRenderer()
-        if on_terminal
-        else structlog.processors.JSONRenderer(serializer=lambda line, **_: orjson.dumps(line, default=str))
-    )
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            render,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr)
-        if on_terminal
-        else structlog.BytesLoggerFactory(sys.stderr.buffer),
-        cache_logger_on_first_use=True,
-    )

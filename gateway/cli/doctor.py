@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 from typing import Any
 
 import PIL
@@ -12,12 +13,13 @@ from PIL import Image as Pillow
 from PIL import features
 from rich.table import Table
 
-from gateway.cli.common import ConfigOption, JsonOption, configuration, print_json, set_up_logs, stderr, stdout
+from gateway.cli.common import ConfigOption, JsonOption, configuration, print_json, stderr, stdout
 from gateway.config import Config, check_exposure
 from gateway.dispatch.deadline import Deadline
 from gateway.dispatch.question import Provider, Question, put
 from gateway.domain import Content, Failure
 from gateway.intake import Picture
+from gateway.logs import set_up_logs
 from gateway.service import Service, open_service
 
 _SAFE_TEXT = "A walk on the beach with my dog."
@@ -30,7 +32,7 @@ def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
     Example: modgate doctor
     """
-    set_up_logs(level=50)
+    set_up_logs(level=logging.CRITICAL)
     settings = configuration(config)
     check_exposure(settings.server.host, settings.auth)
     if stderr.is_terminal:
@@ -72,7 +74,7 @@ async def _probe(provider: Provider, content: Content) -> dict[str, Any]:
                     "latency_ms": round(latency, 1),
                     "detail": detail,
                 }
-            models.append(outcome.look.model or provider.adapter.settings.adapter)
+            models.append(outcome.model or provider.adapter.settings.adapter)
     detail = ", ".join(dict.fromkeys(models))
     return {"name": provider.name, "status": "ok", "latency_ms": round(latency, 1), "detail": detail}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,11 +13,12 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from gateway.cli.common import ConfigOption, JsonOption, configuration, print_json, set_up_logs, stderr, stdout
+from gateway.cli.common import ConfigOption, JsonOption, configuration, print_json, stderr, stdout
 from gateway.config import Config
 from gateway.domain import Action
 from gateway.errors import BadContent
 from gateway.intake import Picture
+from gateway.logs import set_up_logs
 from gateway.moderation import Submission
 from gateway.record import Record, answer, share
 from gateway.service import open_service
@@ -40,7 +42,7 @@ def moderate(
 
     Example: modgate moderate --text "A walk on the beach" photo.jpg
     """
-    set_up_logs(level=40)  # errors only: this is a person's terminal, or a program's pipe
+    set_up_logs(level=logging.ERROR)  # no more: this is a person's terminal, or a program's pipe
     settings = configuration(config)
     written = sys.stdin.read() if text == "-" else text
     asked = (written, images or [], _facts(context or []), policy, route)

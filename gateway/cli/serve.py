@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -16,9 +17,10 @@ import typer
 import uvloop
 from aiohttp import web
 
-from gateway.cli.common import ConfigOption, configuration, set_up_logs, stderr
+from gateway.cli.common import ConfigOption, configuration, stderr
 from gateway.config import Config, check_exposure
 from gateway.errors import ConfigError
+from gateway.logs import set_up_logs
 from gateway.web.app import make_app
 from gateway.web.endpoint import DESK
 
@@ -74,12 +76,20 @@ async def _serve(config: Config) -> None:
             ) from error
         if not shared:
             _greet(config, runner.addresses[0][1])
+        _settle_memory()
         log.info("serving", address=config.server.host, port=runner.addresses[0][1])
         await stop.wait()
         app[DESK].draining = True
         log.info("draining", seconds=DRAIN)
     finally:
         await runner.cleanup()
+
+
+def _settle_memory() -> None:
+    """What is loaded stays: keep the collector from walking through it again and again (measured: 15 % of all CPU)."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _greet(config: Config, port: int) -> None:

@@ -14,6 +14,7 @@ from gateway.dispatch.deadline import Deadline
 from gateway.dispatch.question import Provider, Question, put
 from gateway.dispatch.strategies import STRATEGIES, Leg
 from gateway.domain import Answer, Content, Failure, Modality, Reading, Role
+from gateway.errors import VendorDrift
 
 Outcome = Reading | Failure
 
@@ -94,8 +95,13 @@ def _about(index: int, outcome: Outcome) -> Outcome:
     """An answer that says nothing of an input is, for that input, no answer."""
     if isinstance(outcome, Failure) or any(signal.input == index for signal in outcome.signals):
         return outcome
-    raw = outcome.look.exchanges[0].body[:2048] if outcome.look.exchanges else b""
-    detail = "it answered, and did not look at this input"
     return Failure(
-        outcome.provider, outcome.inputs, "drift", detail, outcome.attempts, outcome.latency_ms, http=200, raw=raw
+        provider=outcome.provider,
+        inputs=outcome.inputs,
+        status=VendorDrift.status,
+        detail="it answered, and did not look at this input",
+        attempts=outcome.attempts,
+        latency_ms=outcome.latency_ms,
+        http=200,
+        raw=outcome.exchanges[0].body[:2048] if outcome.exchanges else "",
     )

@@ -71,17 +71,25 @@ async def put(question: Question, provider: Provider, deadline: Deadline) -> Rea
         log.exception("adapter_failed", provider=provider.name)
         failed = VendorUnavailable(f"internal: {type(surprise).__name__}")
     else:
-        inputs = tuple(question.inputs.values())
-        return Reading(provider.name, inputs, look, signals, attempts, (clock() - started) * 1000)
+        return Reading(
+            provider=provider.name,
+            inputs=tuple(question.inputs.values()),
+            signals=signals,
+            model=look.model,
+            opinion=look.opinion,
+            exchanges=look.exchanges,
+            attempts=attempts,
+            latency_ms=(clock() - started) * 1000,
+        )
     return Failure(
-        provider.name,
-        tuple(question.inputs.values()),
-        failed.status,
-        failed.detail,
-        attempts,
-        (clock() - started) * 1000,
-        failed.http,
-        _redacted(failed.raw, provider.secrets),
+        provider=provider.name,
+        inputs=tuple(question.inputs.values()),
+        status=failed.status,
+        detail=failed.detail,
+        attempts=attempts,
+        latency_ms=(clock() - started) * 1000,
+        http=failed.http,
+        raw=_redacted(failed.raw, provider.secrets),
     )
 
 
@@ -90,12 +98,12 @@ def _translated(look: Look, question: Question, provider: Provider) -> tuple[Sig
         return provider.translate(look, provider.name, question.inputs)
     except VendorDrift as drift:
         if look.exchanges:
-            drift.http, drift.raw = look.exchanges[0].status, look.exchanges[0].body[:2048]
+            drift.http, drift.raw = look.exchanges[0].status, look.exchanges[0].body[:2048].encode()
         raise
 
 
-def _redacted(raw: bytes, secrets: tuple[bytes, ...]) -> bytes:
+def _redacted(raw: bytes, secrets: tuple[bytes, ...]) -> str:
     """Some vendors repeat the key they refuse."""
     for secret in secrets:
         raw = raw.replace(secret, b"***")
-    return raw
+    return raw.decode("utf-8", "replace")

@@ -67,10 +67,9 @@ class HttpTransport:
                 answer = await _capped(response)
         except (aiohttp.ClientError, OSError) as error:
             raise VendorUnavailable(_cause(error)) from error
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        if headers.get("content-encoding", "identity") != "identity":
+        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise VendorDrift("the answer is compressed though we asked for it plain", http=response.status)
-        return Reply(response.status, headers, answer, (clock() - started) * 1000)
+        return Reply(response.status, response.headers, answer, (clock() - started) * 1000)
 
 
 async def _capped(response: aiohttp.ClientResponse) -> bytes:

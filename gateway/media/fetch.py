@@ -208,10 +208,10 @@ def _sniff(data: bytearray, here: Target) -> str:
 
 
 _TOLD = {
-    "fetch_blocked": "the address is not one pictures are fetched from",
-    "fetch_timeout": "the address did not deliver in time",
-    "fetch_too_large": "the picture at the address is too large",
-    "fetch_failed": "the address did not deliver a picture",
+    "fetch_blocked": "Images are not fetched from this address.",
+    "fetch_timeout": "The address did not answer in time.",
+    "fetch_too_large": "The image at the address is too large.",
+    "fetch_failed": "The address did not answer with an image.",
 }
 
 

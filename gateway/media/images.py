@@ -18,7 +18,9 @@ async def guard_image(data: bytes, pool: DecodePool, *, url: str | None = None, 
     Raises TooLarge (more than `max_bytes`, 16,384 pixels a side or 50 megapixels), NotAnImage, Unreadable, Overloaded.
     """
     if len(data) > max_bytes:
-        raise TooLarge("image_too_large", f"the picture has {len(data)} bytes", hint=f"at most {max_bytes}")
+        raise TooLarge(
+            "image_too_large", f"The image is over {max_bytes} bytes.", hint="Scale it down or compress it more."
+        )
     sniff(data)  # before it costs a worker anything
     plain: Normalised = await pool.run(normalise, data)
     digest = await asyncio.to_thread(_digest, data)

@@ -47,18 +47,18 @@ def sniff(data: bytes) -> str:
             return media_type
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
-    raise NotAnImage("not_an_image", "the bytes are no JPEG, PNG, GIF or WebP picture")
+    raise NotAnImage("not_an_image", "The bytes are no image that is read here.", hint="Send JPEG, PNG, GIF or WebP.")
 
 
 def check_size(width: int, height: int) -> None:
     """TooLarge above 16,384 pixels a side or 50 megapixels, Unreadable where a side is 0."""
     if width < 1 or height < 1:
-        raise undecodable("the picture has no pixels")
+        raise undecodable("The image has no pixels.")
     if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
         raise TooLarge(
             "image_too_many_pixels",
-            f"the picture claims {width} x {height} pixels",
-            hint=f"at most {MAX_SIDE} a side and {MAX_PIXELS} in all",
+            f"The image has {width} x {height} pixels.",
+            hint=f"Scale it down: at most {MAX_SIDE} a side and {MAX_PIXELS} in all.",
         )
 
 
@@ -73,7 +73,7 @@ def survey(data: bytes) -> Survey:
     try:
         seen = _SURVEYS[media_type](data)
     except IndexError:
-        raise undecodable("the picture ends within its headers") from None
+        raise undecodable("The image ends within its headers.") from None
     if media_type != "image/jpeg":
         check_size(seen.width, seen.height)
     return seen

@@ -196,5 +196,6 @@ def _turned(image: Image.Image, source: ImageFile) -> Image.Image:
 
 def _encoded(image: Image.Image) -> View:
     encoded = BytesIO()
+    image.info = {}  # Pillow would write the comment it read
     image.save(encoded, "JPEG", quality=QUALITY)
     return View(encoded.getvalue(), "image/jpeg", image.width, image.height)

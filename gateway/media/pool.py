@@ -63,16 +63,19 @@ class DecodePool:
         self._waiting = 0
         self._free = asyncio.Semaphore(workers)
         self._pool: Any = None  # a ProcessPool; pebble's methods carry no types
+        self._running: set[Any] = set()
         self._changing = threading.Lock()
         self._closed = False
 
     async def warm(self) -> None:
-        """Start the workers and wait until every one of them can answer."""
+        """Start the workers and wait until they answer."""
         await asyncio.gather(*(self.run(os.getpid, timeout=60.0) for _ in range(self._workers)))
 
     async def close(self) -> None:
-        """Kill the workers; what still runs ends as Unreadable, what comes later as Overloaded."""
+        """Kill the workers; what still runs ends as Overloaded, and so does what comes later."""
         self._closed = True
+        for future in tuple(self._running):
+            future.cancel()  # pebble does not always answer for what it stops
         await asyncio.to_thread(self._end)
 
     async def run(self, work: Callable[..., T], *args: Any, timeout: float | None = None) -> T:  # noqa: ASYNC109 - kills
@@ -82,7 +85,7 @@ class DecodePool:
         is starved of memory or is killed after `timeout` seconds; Overloaded where too many tasks wait already.
         """
         if self._closed or (self._free.locked() and self._waiting >= self._most_waiting):
-            raise Overloaded("decoders_busy", "too many pictures are waiting to be decoded", retry_after=1.0)
+            raise _busy()
         self._waiting += 1
         try:
             await self._free.acquire()
@@ -106,28 +109,36 @@ class DecodePool:
                 return await self._once(work, args, seconds)
         except TimeoutError:
             self._on_loss("timeout")
-            raise undecodable("decoding took too long") from None
+            raise undecodable("The image takes too long to decode.") from None
         except (BrokenProcessPool, ProcessExpired):
+            if self._closed:
+                raise _busy() from None
             self._on_loss("crash")
-            raise undecodable("the decoder gave up on it") from None
+            raise undecodable("The image does not decode: the decoder crashed.") from None
 
     async def _once(self, work: Callable[..., T], args: tuple[Any, ...], seconds: float) -> T | _Refused:
         if self._pool is None or not self._pool.active:
             await asyncio.to_thread(self._mend)
         pool = self._pool
+        if self._closed or pool is None:  # nothing may start behind the back of `close`
+            raise BrokenProcessPool
         try:
             future = pool.schedule(_attempt, args=(work, args))
         except RuntimeError as error:  # broken since we looked
             raise BrokenProcessPool from error
+        self._running.add(future)
         answer: asyncio.Future[T | _Refused] = asyncio.wrap_future(future)
         try:
             await asyncio.wait({answer}, timeout=seconds)  # a monotonic clock; pebble's own timeout is not
+            if answer.cancelled():
+                raise BrokenProcessPool  # by `close`
             if answer.done():
                 return answer.result()
             if not future.running():
                 pool.stop()  # no worker ever took it: this pool is stuck, and replaced by the next call
             raise TimeoutError
         finally:
+            self._running.discard(future)
             future.cancel()  # kills the worker if it is still at it
 
     def _mend(self) -> None:
@@ -156,6 +167,10 @@ class DecodePool:
                 _stop(pool)
 
 
+def _busy() -> Overloaded:
+    return Overloaded("decoders_busy", "Too many images are waiting to be decoded.", retry_after=1.0)
+
+
 @dataclass(frozen=True, slots=True)
 class _Refused:
     """A RequestError on its way back. Exceptions themselves do not all survive pickling, and one that fails to arrive
@@ -175,9 +190,9 @@ def _attempt(work: Callable[..., T], args: tuple[Any, ...]) -> T | _Refused:
     except RequestError as error:
         return _Refused(type(error), error.code, error.detail, error.hint)
     except MemoryError:
-        return _Refused(Unreadable, "image_undecodable", "decoding takes too much memory", starved=True)
+        return _Refused(Unreadable, "image_undecodable", "The image takes too much memory to decode.", starved=True)
     except BaseException as error:  # decoders raise what they like, and none of it may leave the worker
-        return _Refused(Unreadable, "image_undecodable", f"the picture does not decode: {error}"[:200])
+        return _Refused(Unreadable, "image_undecodable", f"The image does not decode: {error}"[:200])
 
 
 def _confine(memory: int, modules: Sequence[str]) -> None:
@@ -191,7 +206,7 @@ def _confine(memory: int, modules: Sequence[str]) -> None:
 
 
 def _context(modules: Sequence[str]) -> multiprocessing.context.ForkServerContext:
-    """A fork server with the modules loaded, and without the program's main module.
+    """A fork server with the modules loaded (there is one a process, the first pool decides), without the main module.
 
     Workers would run that once more, and with it import the whole gateway, unless it is called `__main__` of a package.
     """

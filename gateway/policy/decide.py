@@ -7,7 +7,7 @@ like any other: nothing is allowed because nobody looked.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.domain import (
     Action,
@@ -22,7 +22,7 @@ from gateway.domain import (
 )
 from gateway.policy.messages import keys_for
 from gateway.policy.policy import Policy, Rule
-from gateway.taxonomy import Kind, lineage
+from gateway.taxonomy import kin
 
 Tally = dict[str, dict[str, int]]  # category → provider → score, parents at least as high as their children
 
@@ -48,7 +48,11 @@ class _Found:
 
     scores: Tally
     by_rule: dict[str, tuple[int, str]]  # rule's category → highest score under it, and the category that has it
-    covered: dict[str, set[str]]  # category → providers that looked well enough to count
+    quiet: dict[str, set[str]]  # category → providers that looked and report nothing above their minimum
+
+    def covered(self, slug: str) -> int:
+        """How many providers looked at this category well enough to count."""
+        return len(self.scores.get(slug, {}).keys() | self.quiet.get(slug, set()))
 
 
 def decide(policy: Policy, facts: Sequence[InputFacts], locale: str | None = None) -> Decision:
@@ -62,19 +66,19 @@ def decide(policy: Policy, facts: Sequence[InputFacts], locale: str | None = Non
         missing.update((reason.category, None) for reason in here if reason.code == MISSING and reason.category)
         actions.append(worst([Action.ALLOW, *(reason.action for reason in here)]))
         reasons += here
-    scores = _together(found)
-    top = _highest(policy, scores)
+    verdicts = _verdicts(policy, facts, _together(found), found)
+    top, score = _highest(policy, verdicts)
     return Decision(
         action=worst(actions),
-        reasons=tuple(_worded(policy, reason, facts, locale) for reason in sorted(reasons, key=_rank(policy))),
-        categories=_verdicts(policy, facts, scores, found),
+        reasons=tuple(_worded(policy, reason, facts, locale) for reason in _sorted(policy, reasons)),
+        categories=verdicts,
         inputs=tuple(actions),
         coverage=Coverage(
             required=tuple(dict.fromkeys(slug for fact in facts for slug in policy.coverage[fact.modality])),
             missing=tuple(missing),
         ),
         max_category=top,
-        max_score=max(scores[top].values()) if top else None,
+        max_score=score,
     )
 
 
@@ -87,18 +91,21 @@ def _find(policy: Policy, index: int, fact: InputFacts) -> _Found:
         for signal in answer.reading.signals if answer.reading else ():
             if signal.input != index:
                 continue
-            rule = policy.rule_for(signal.category)
-            kin = (signal.category, *lineage(signal.category))
-            if signal.score is not None:
-                for slug in kin:
+            rule, score, provider = policy.rule_for(signal.category), signal.score, signal.provider
+            if score is not None:
+                for slug in kin(signal.category):
                     row = found.scores.setdefault(slug, {})
-                    row[signal.provider] = max(signal.score, row.get(signal.provider, 0))
-                if rule and signal.score >= found.by_rule.get(rule.category, (-1, ""))[0]:
-                    found.by_rule[rule.category] = (signal.score, signal.category)
-            if signal.score is not None or _low_enough(rule, signal.below):
-                for slug in kin:
-                    found.covered.setdefault(slug, set()).add(signal.provider)
+                    if score >= row.get(provider, 0):
+                        row[provider] = score
+                if rule and score >= found.by_rule.get(rule.category, _NOTHING)[0]:
+                    found.by_rule[rule.category] = (score, signal.category)
+            elif _low_enough(rule, signal.below):
+                for slug in kin(signal.category):
+                    found.quiet.setdefault(slug, set()).add(provider)
     return found
+
+
+_NOTHING = (-1, "")
 
 
 def _low_enough(rule: Rule | None, below: int | None) -> bool:
@@ -131,7 +138,7 @@ def _gaps(fact: InputFacts, index: int) -> Iterator[Reason]:
 
 def _uncovered(policy: Policy, fact: InputFacts, seen: _Found, index: int) -> Iterator[Reason]:
     for slug, rule in policy.coverage[fact.modality].items():
-        if len(seen.covered.get(slug, ())) < rule.min_providers:
+        if seen.covered(slug) < rule.min_providers:
             yield Reason(MISSING, rule.on_missing, f"coverage.{slug}", "", slug, input=index)
 
 
@@ -148,77 +155,77 @@ def _together(found: Sequence[_Found]) -> Tally:
     return merged
 
 
-def _highest(policy: Policy, scores: Tally) -> str | None:
-    """The category with the highest score, the most particular one where a parent merely repeats its child."""
-    taxonomy = policy.taxonomy
-    candidates = [slug for slug in scores if taxonomy.category(slug).kind is not Kind.CONTEXT]
-    return max(candidates, key=lambda slug: (max(scores[slug].values()), slug.count("/")), default=None)
-
-
 def _verdicts(
     policy: Policy, facts: Sequence[InputFacts], scores: Tally, found: Sequence[_Found]
 ) -> dict[str, CategoryVerdict]:
-    listed = dict.fromkeys(slug for fact in facts for slug in policy.listed[fact.modality])
-    return {slug: _verdict(policy, slug, facts, scores, found) for slug in (*listed, *(scores.keys() - listed.keys()))}
+    """Categories the policy names, then whatever else was scored."""
+    blind = _blind(facts, found)
+    verdicts = {
+        slug: _UNSCORED[blind.get(slug, State.NOT_COVERED)] for fact in facts for slug in policy.listed[fact.modality]
+    }
+    for slug, row in scores.items():
+        score = max(row.values())
+        verdicts[slug] = CategoryVerdict(score, State.SCORED, _judge(policy, slug, score, found), row)
+    return verdicts
 
 
-def _verdict(
-    policy: Policy, slug: str, facts: Sequence[InputFacts], scores: Tally, found: Sequence[_Found]
-) -> CategoryVerdict:
-    row = scores.get(slug)
-    if row is None:
-        return CategoryVerdict(None, _state(slug, facts, found), Action.ALLOW, {})
+def _judge(policy: Policy, slug: str, score: int, found: Sequence[_Found]) -> Action:
+    """A category with thresholds of its own is judged by what falls under them, any other by its own score."""
     rule = policy.rule_for(slug)
-    judged = max(seen.by_rule.get(slug, (-1, ""))[0] for seen in found) if slug in policy.rules else max(row.values())
-    action = rule.judge(judged) if rule and judged >= 0 else Action.ALLOW
-    return CategoryVerdict(max(row.values()), State.SCORED, action, row)
+    if rule is None:
+        return Action.ALLOW
+    return rule.judge(max(seen.by_rule.get(slug, _NOTHING)[0] for seen in found) if rule.category == slug else score)
 
 
-def _state(slug: str, facts: Sequence[InputFacts], found: Sequence[_Found]) -> State:
-    """Why a category has no score: the reason somebody can act on comes first."""
-    if any(slug in seen.covered for seen in found):
-        return State.SCORED  # somebody looked and reports nothing above its minimum
-    states = {_state_here(slug, fact) for fact in facts}
-    return next((state for state in (State.ERRORED, State.SKIPPED) if state in states), State.NOT_COVERED)
+def _highest(policy: Policy, verdicts: Mapping[str, CategoryVerdict]) -> tuple[str | None, int | None]:
+    """The category with the highest score, the most particular one where a parent merely repeats its child."""
+    ranked = [
+        (verdict.score, slug.count("/"), slug)
+        for slug, verdict in verdicts.items()
+        if verdict.score is not None and not policy.is_context(slug)
+    ]
+    if not ranked:
+        return None, None
+    score, _, slug = max(ranked)
+    return slug, score
 
 
-def _state_here(slug: str, fact: InputFacts) -> State:
-    able = {provider for provider, sees in fact.sees.items() if slug in sees}
-    asked = {answer.outcome.provider: answer for answer in fact.answers}
-    if any(asked[provider].failure for provider in able & asked.keys()):
-        return State.ERRORED
-    return State.SKIPPED if able - asked.keys() else State.NOT_COVERED
+_UNSCORED = {state: CategoryVerdict(None, state, Action.ALLOW, {}) for state in State}
 
 
-def _rank(policy: Policy):  # type: ignore[no-untyped-def]
+def _blind(facts: Sequence[InputFacts], found: Sequence[_Found]) -> dict[str, State]:
+    """Why a category has no score, the reason somebody can act on first. What is not here, nobody asked can see."""
+    states: dict[str, State] = {}
+    for fact in facts:
+        asked = {answer.outcome.provider: answer for answer in fact.answers}
+        for provider, sees in fact.sees.items():
+            answer = asked.get(provider)
+            if answer is None:
+                states = {**dict.fromkeys(sees, State.SKIPPED), **states}
+            elif answer.failure:
+                states.update(dict.fromkeys(sees, State.ERRORED))
+    for seen in found:  # looked at, and nothing reported above the provider's minimum
+        states.update(dict.fromkeys(seen.quiet, State.SCORED))
+    return states
+
+
+def _sorted(policy: Policy, reasons: list[Reason]) -> list[Reason]:
     """Strictest first, then the largest margin over its threshold, then the order of the file."""
 
-    def key(reason: Reason) -> tuple[int, int, int, int]:
+    def rank(reason: Reason) -> tuple[int, int, int, int]:
         margin = reason.score - reason.threshold if reason.score is not None and reason.threshold is not None else 0
         rule = policy.rule_for(reason.category) if reason.category else None
         return (-reason.action.strictness, -margin, rule.order if rule else -1, reason.input or 0)
 
-    return key
+    return sorted(reasons, key=rank)
 
 
 def _worded(policy: Policy, reason: Reason, facts: Sequence[InputFacts], locale: str | None) -> Reason:
+    """The reason with words for the user. A gap is told as a check to come, not as a fault of the content."""
     modality = facts[reason.input].modality if reason.input is not None else None
-    rule = policy.rule_for(reason.category) if reason.category and reason.score is not None else None
-    gap = reason.score is None
-    keys = keys_for(
-        "coverage" if gap else reason.code,
-        None if gap else reason.category,
-        reason.action,
-        rule.message if rule else "",
-    )
-    message = policy.messages.say(keys, locale, modality)
-    return Reason(
-        reason.code,
-        reason.action,
-        reason.rule,
-        message,
-        reason.category,
-        reason.score,
-        reason.threshold,
-        reason.input,
-    )
+    if reason.score is None:
+        keys = keys_for("coverage", None, reason.action, "")
+    else:
+        rule = policy.rule_for(reason.category) if reason.category else None
+        keys = keys_for(reason.code, reason.category, reason.action, rule.message if rule else "")
+    return replace(reason, message=policy.messages.say(keys, locale, modality))

@@ -9,7 +9,7 @@ from string import Template
 from pydantic import RootModel
 
 from gateway.domain import Action, Modality
-from gateway.taxonomy import lineage
+from gateway.taxonomy import kin
 from gateway.yamlfile import load
 
 
@@ -55,7 +55,7 @@ class Messages:
 
 def keys_for(code: str, category: str | None, action: Action, chosen: str) -> tuple[str, ...]:
     """Where to look for a reason's words, the most particular first."""
-    kinds = (category, *lineage(category)) if category else ()
+    kinds = kin(category) if category else ()
     general = "review" if action is Action.REVIEW else "block"
     return tuple(key for key in (chosen, code, *kinds, "default", general) if key)
 

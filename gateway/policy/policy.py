@@ -12,7 +12,7 @@ import orjson
 from gateway.domain import Action, Modality
 from gateway.policy.messages import Messages
 from gateway.policy.schema import DEFAULT, CoverageRule, PolicyFile, Threshold
-from gateway.taxonomy import Taxonomy, lineage
+from gateway.taxonomy import Kind, Taxonomy, kin
 from gateway.yamlfile import Document, load
 
 UNMAPPED = "unmapped"
@@ -64,14 +64,19 @@ class Policy:
     coverage: Mapping[Modality, Mapping[str, CoverageRule]]
     messages: Messages
     listed: Mapping[Modality, tuple[str, ...]]
+    context: frozenset[str]
     _owners: dict[str, Rule | None] = field(default_factory=dict)
+
+    def is_context(self, category: str) -> bool:
+        """Whether it only describes the content. An open slug is as its root."""
+        return category in self.context or category.split("/", 1)[0] in self.context
 
     def rule_for(self, category: str) -> Rule | None:
         """The threshold a category falls under: its own, else that of its nearest ancestor which has one."""
         try:
             return self._owners[category]
         except KeyError:
-            candidates = (self.rules.get(slug) for slug in (category, *lineage(category)))
+            candidates = (self.rules.get(slug) for slug in kin(category))
             rule = next((rule for rule in candidates if rule), None)
             if category in self.taxonomy.categories:
                 self._owners[category] = rule  # open slugs come from vendors: they are not kept
@@ -100,6 +105,7 @@ def load_policy(path: Path, taxonomy: Taxonomy, messages: Messages) -> Policy:
         rules=rules,
         coverage=coverage,
         messages=own,
+        context=frozenset(slug for slug, node in taxonomy.categories.items() if node.kind is Kind.CONTEXT),
         listed={
             modality: tuple(
                 slug

@@ -19,8 +19,8 @@ from gateway.adapter import VendorSettings
 from gateway.config import Config, check_exposure, load_config
 from gateway.domain import Modality
 from gateway.errors import ConfigError
-from gateway.problem import Problem
 from gateway.settings import AuthSettings, KeySettings
+from gateway.yamlfile.problem import Problem
 
 CANARY = "sk-canary-5ecret"
 SHIPPED = Path(__file__).parents[2] / "config" / "gateway.yaml"

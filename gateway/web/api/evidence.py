@@ -5,13 +5,14 @@ from __future__ import annotations
 import orjson
 from aiohttp import web
 
+from gateway.record import evidence
 from gateway.web.auth import Role
 from gateway.web.endpoint import Endpoint, Visit
 
 
 async def decision(visit: Visit) -> web.Response:
     found = await visit.desk.service.ledger.find(visit.request.match_info["id"], visit.caller.tenant)
-    return web.Response(body=orjson.dumps(found), content_type="application/json")
+    return web.Response(body=orjson.dumps(evidence(found)), content_type="application/json")
 
 
 EVIDENCE_ROUTES = [

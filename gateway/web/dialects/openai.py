@@ -21,7 +21,7 @@ from gateway.errors import BadContent, Overloaded, RequestError
 from gateway.intake import Intake, Picture
 from gateway.moderation import Submission
 from gateway.record import Record
-from gateway.taxonomy import lineage
+from gateway.taxonomy import kin
 from gateway.web.api.moderate import note_record
 from gateway.web.auth import Role
 from gateway.web.bodies import read_json
@@ -182,44 +182,48 @@ def _answer(model: str | None, records: list[Record]) -> dict[str, Any]:
 
 def _result(record: Record) -> dict[str, Any]:
     verdicts = record.decision.categories
-    stopped = {
-        kin
-        for slug, verdict in verdicts.items()
-        if verdict.action is not Action.ALLOW
-        for kin in (slug, *lineage(slug))
-    }
+    stopped = _with_parents(record, Action.REVIEW)
     looked = _looked_at(record)
-    scores = {name: verdicts[slug].score if slug in verdicts else None for name, slug in CATEGORIES.items()}
+    result: dict[str, Any] = {"flagged": record.action is not Action.ALLOW}
+    flags = result["categories"] = {}
+    scores = result["category_scores"] = {}
+    applied = result["category_applied_input_types"] = {}
+    for name, slug in CATEGORIES.items():
+        verdict = verdicts.get(slug)
+        flags[name] = slug in stopped
+        scores[name] = verdict.score / FULL if verdict and verdict.score else 0.0
+        applied[name] = looked.get(slug, ())
+    return result
+
+
+def _with_parents(record: Record, least: Action) -> set[str]:
+    """The categories for which the policy says this much or more, and their parents."""
     return {
-        "flagged": record.action is not Action.ALLOW,
-        "categories": {name: slug in stopped for name, slug in CATEGORIES.items()},
-        "category_scores": {name: (score or 0) / FULL for name, score in scores.items()},
-        "category_applied_input_types": {name: looked.get(slug, ()) for name, slug in CATEGORIES.items()},
+        relative
+        for slug, verdict in record.decision.categories.items()
+        if verdict.action.strictness >= least.strictness
+        for relative in kin(slug)
     }
 
 
 def _looked_at(record: Record) -> dict[str, list[Modality]]:
     """For each category, what it was scored on: text before image."""
-    seen: dict[str, set[Modality]] = {}
+    seen: dict[str, list[Modality]] = {}
     for answer in record.answers:
         for signal in answer.reading.signals if answer.reading else ():
             if signal.score is not None:
-                for slug in (signal.category, *lineage(signal.category)):
-                    seen.setdefault(slug, set()).add(record.content.inputs[signal.input].modality)
-    return {slug: sorted(kinds, reverse=True) for slug, kinds in seen.items()}
+                kind = record.content[signal.input].type
+                for slug in kin(signal.category):
+                    kinds = seen.setdefault(slug, [])
+                    if kind not in kinds:
+                        kinds.append(kind)
+    return {slug: sorted(kinds, reverse=True) for slug, kinds in seen.items()} if len(record.content) > 1 else seen
 
 
 def _summary(results: list[dict[str, Any]], records: list[Record], action: Action) -> dict[str, Any]:
     """EvoLink's block: flagged and violations at high risk only, as that vendor documents them."""
-    scores = [(score, name) for result in results for name, score in result["category_scores"].items()]
-    blocked = {
-        kin
-        for record in records
-        for slug, verdict in record.decision.categories.items()
-        if verdict.action is Action.BLOCK
-        for kin in (slug, *lineage(slug))
-    }
-    top = max(scores)
+    top = max((score, name) for result in results for name, score in result["category_scores"].items())
+    blocked = set().union(*(_with_parents(record, Action.BLOCK) for record in records))
     return {
         "risk_level": action.risk,
         "flagged": action is Action.BLOCK,

@@ -1,0 +1,85 @@
+"""Structured lines on stderr: JSON for machines, colours on a terminal. Never content, never a secret.
+
+Under load a system call a line costs as much as a policy decision, so lines are gathered for a moment and written
+together: after 100 ms, at 64 kB, at once for an error, and when the process ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import sys
+import threading
+from typing import Any, BinaryIO
+
+import orjson
+import structlog
+
+WRITE_AFTER = 0.1  # seconds
+_FULL = 65_536  # bytes
+
+
+def set_up_logs(level: int = logging.INFO) -> None:
+    """Call once, before the first line."""
+    on_terminal = sys.stderr.isatty()
+    render: Any = structlog.dev.ConsoleRenderer() if on_terminal else _as_json
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr) if on_terminal else _Gathered(sys.stderr.buffer),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _as_json(_logger: Any, _method: str, line: dict[str, Any]) -> bytes:
+    return orjson.dumps(line, default=str)
+
+
+class _Gathered:
+    """A logger factory whose one logger holds lines back for a moment. Used from any thread."""
+
+    def __init__(self, out: BinaryIO):
+        self._out = out
+        self._lines: list[bytes] = []
+        self._size = 0
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
+        atexit.register(self.flush)
+
+    def __call__(self, *_args: Any) -> _Gathered:
+        return self
+
+    def info(self, line: bytes) -> None:
+        with self._lock:
+            self._lines.append(line)
+            self._size += len(line)
+            full = self._size >= _FULL
+            if self._timer is None and not full:
+                self._timer = threading.Timer(WRITE_AFTER, self.flush)
+                self._timer.daemon = True
+                self._timer.start()
+        if full:
+            self.flush()
+
+    def error(self, line: bytes) -> None:
+        self.info(line)
+        self.flush()
+
+    debug = info
+    warning = critical = exception = error
+
+    def flush(self) -> None:
+        """Write what is held, whole lines only, in order."""
+        with self._lock:
+            held, self._lines, self._size = self._lines, [], 0
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            if held:
+                self._out.write(b"\n".join(held) + b"\n")
+                self._out.flush()

@@ -1,0 +1,1 @@
+"""A package, so that `tests.gateway` is not taken for the gateway itself."""
