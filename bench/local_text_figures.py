@@ -42,7 +42,7 @@ def figures(model: TextModel, data: Path, check: dict[str, list[str]]) -> str:
             _folding(model, judged),
             "Plain sentences of our own, never drawn for training (highest of the English heads):\n",
             _check(model, check),
-            "Cost, one thread:\n",
+            "Cost, one thread of a machine that others used too:\n",
             _cost(model),
         ]
     )

@@ -148,13 +148,14 @@ class Fetcher:
                 hosts=sorted(self._rules.hosts),
                 ports=sorted(self._rules.ports),
             )
-        self._session = guarded_session(
-            self._rules, resolver=self._resolver or Lookup(), tls=self._tls, timeout=self._timeout
-        )
+        self._resolver = self._resolver or Lookup()
+        self._session = guarded_session(self._rules, resolver=self._resolver, tls=self._tls, timeout=self._timeout)
 
     async def close(self) -> None:
         """Give back sockets and threads."""
         await self._session.close()
+        if self._resolver is not None:  # a session closes no resolver it was handed
+            await self._resolver.close()
 
     async def fetch(self, url: str) -> Fetched:
         """The picture at this address.

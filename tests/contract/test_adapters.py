@@ -211,7 +211,7 @@ def is_json(case) -> bool:
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.response and is_json(case)], ids=str)
 @given(data=st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=20, deadline=None, derandomize=True)
 async def test_no_broken_answer_reads_as_clean(case, data):
     head, _, body = case.response.partition(b"\r\n\r\n")
     said = data.draw(st.one_of(changed_values(body), changed_bytes(body)))
@@ -231,7 +231,7 @@ async def test_no_broken_answer_reads_as_clean(case, data):
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.name == "throttled-seconds"], ids=str)
 @given(wait=st.one_of(st.text(st.characters(min_codepoint=32, max_codepoint=126)), st.floats().map(str)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 async def test_whatever_retry_after_says_is_throttled(case, wait):
     said = case.response.replace(b"retry-after: 2", b"Retry-After: " + wait.encode())
     async with replay(case, said) as vendor:

@@ -327,10 +327,10 @@ async def test_attempts_can_be_limited_to_one(tmp_path):
 
 
 async def test_the_deadline_holds_whatever_the_providers_take(tmp_path):
-    legs = "text: {ask: [a], fallback: [b], deadline: 400ms}"
-    async with asking(tmp_path, legs, "timeout: 250ms", a=hangs, b=hangs) as gateway:
+    legs = "text: {ask: [a], fallback: [b], deadline: 800ms}"
+    async with asking(tmp_path, legs, "timeout: 500ms", a=hangs, b=hangs) as gateway:
         status, told, seconds = await gateway.post("/v1/moderate", text=TEXT)
-    assert seconds <= 0.4 * 1.1
+    assert seconds <= IN_TIME
     assert (status, told["action"]) == (200, "review")
     assert outcomes(told) == [("a", "timeout", "ask"), ("b", "timeout", "fallback")]
 
@@ -465,7 +465,7 @@ async def test_our_key_is_told_to_nobody(tmp_path, capfd, caplog, status, place)
         paths = (f"/v1/decisions/{told['id']}", "/v1/providers", "/readyz", "/metrics")
         seen = [json.dumps([told, dialect]), *[await gateway.text(path) for path in paths]]
     assert {heard.headers["authorization"] for heard in gateway.heard("a")} == {f"Bearer {KEY}"}
-    seen += [*capfd.readouterr(), caplog.text]
-    seen += [file.read_bytes().decode("latin-1") for file in (tmp_path / "var").rglob("*") if file.is_file()]
-    assert told["id"] in seen[-1] or any(told["id"] in text for text in seen)
+    kept = [file.read_bytes().decode("latin-1") for file in (tmp_path / "var").rglob("*") if file.is_file()]
+    assert any(told["id"] in text for text in kept)
+    seen += [*kept, *capfd.readouterr(), caplog.text]
     assert not [text for text in seen if KEY[:12] in text]

@@ -106,6 +106,7 @@ def test_childrens_avatars_are_the_strictest(slug):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_mere_context_never_blocks(name):
+    """It describes the content and is never a violation alone: taxonomy.yaml."""
     context = [slug for slug, node in TAXONOMY_READ.categories.items() if node.kind is Kind.CONTEXT]
     assert {slug for slug in context if action_of(name, slug, FULL) is BLOCK} == set()
 

@@ -76,6 +76,7 @@ class Names(AbstractResolver):
     def __init__(self, **names):
         self.names = {name.replace("_", "."): list(answers) for name, answers in names.items()}
         self.asked = []
+        self.closed = False
 
     async def resolve(self, host, port=0, family=socket.AF_UNSPEC):
         self.asked.append(host)
@@ -98,7 +99,7 @@ class Names(AbstractResolver):
         ]
 
     async def close(self):
-        pass
+        self.closed = True
 
 
 @asynccontextmanager
@@ -233,6 +234,13 @@ async def test_every_blocked_reason_looks_the_same_and_only_the_log_tells():
     assert lines[0]["address"] == PRIVATE
     assert "secret" not in str(lines)
     assert len(lines) == len(urls)
+
+
+async def test_closing_closes_the_resolver_too():
+    names = Names()
+    async with serving({}, resolver=names):
+        pass
+    assert names.closed
 
 
 async def test_names_that_never_resolve_end_at_the_deadline():

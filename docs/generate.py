@@ -1,0 +1,167 @@
+"""Writes the generated parts of docs/ from the code, so that they cannot rot. `python -m docs.generate [--check]`."""
+
+from __future__ import annotations
+
+import re
+import sys
+import types
+import typing
+from pathlib import Path
+from typing import Any, Literal, Union
+
+from pydantic import BaseModel, BeforeValidator, SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from gateway import registry
+from gateway.adapter import VendorSettings
+from gateway.settings import (
+    AuthSettings,
+    FetchSettings,
+    KeySettings,
+    LegSettings,
+    LimitSettings,
+    PoliciesSettings,
+    ServerSettings,
+    StorageSettings,
+)
+from gateway.units import duration, rate, size
+from gateway.web.app import endpoints
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+
+_SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
+    ("server", ServerSettings),
+    ("auth", AuthSettings),
+    ("auth.keys[]", KeySettings),
+    ("storage", StorageSettings),
+    ("fetch", FetchSettings),
+    ("limits", LimitSettings),
+    ("routes.<name>.text · image", LegSettings),
+    ("policies", PoliciesSettings),
+    ("providers.<name>", VendorSettings),
+)
+_UNITS = {duration: "duration", size: "size", rate: "rate"}
+
+
+def main() -> None:
+    """Write the pages; with --check only say whether they are up to date."""
+    stale = [path for path, text in pages().items() if not path.exists() or path.read_text() != text]
+    if "--check" in sys.argv:
+        sys.exit(f"out of date, run make docs: {', '.join(path.name for path in stale)}" if stale else 0)
+    for path in stale:
+        path.write_text(pages()[path])
+        print(f"wrote {path.relative_to(ROOT)}")
+
+
+def pages() -> dict[Path, str]:
+    """Every page with generated parts, as it should be."""
+    return {
+        HERE / "configuration.md": _filled(HERE / "configuration.md", {"keys": _keys()}),
+        HERE / "api.md": _filled(HERE / "api.md", {"endpoints": _endpoints()}),
+    }
+
+
+def _filled(page: Path, parts: dict[str, str]) -> str:
+    """The page with what stands between `<!-- name -->` and `<!-- /name -->` replaced."""
+    text = page.read_text()
+    for name, part in parts.items():
+        text = re.sub(
+            rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", lambda m, part=part: m[1] + part + m[2], text, flags=re.S
+        )
+    return text
+
+
+def _keys() -> str:
+    out = []
+    for name, model in _SECTIONS:
+        out.append(_section(name, model))
+    for adapter in registry.names():
+        model = registry.settings_for(adapter)
+        own = [field for field in model.model_fields if field not in VendorSettings.model_fields]
+        if own:
+            out.append(_section(f"providers.<name> with `adapter: {adapter}`", model, only=own))
+    return "\n".join(out)
+
+
+def _section(name: str, model: type[BaseModel], only: list[str] | None = None) -> str:
+    about = " ".join((model.__doc__ or "").split())
+    rows = [
+        f"| `{key}` | {_type(field)} | {_default(field)} |"
+        for key, field in model.model_fields.items()
+        if (only is None or key in only) and field.annotation is not type(None)
+    ]
+    return "\n".join(
+        [
+            f"### `{name}`" if "`" not in name else f"### {name}",
+            "",
+            about,
+            "",
+            "| key | type | default |",
+            "|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _type(field: FieldInfo) -> str:
+    for marker in field.metadata:
+        if isinstance(marker, BeforeValidator) and marker.func in _UNITS:
+            return _UNITS[marker.func]
+    return _plain(field.annotation)
+
+
+def _plain(annotation: Any) -> str:
+    origin, inside = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        unit = next((_UNITS[m.func] for m in inside[1:] if isinstance(m, BeforeValidator) and m.func in _UNITS), None)
+        return unit or _plain(inside[0])
+    if origin is Literal:
+        return " · ".join(f"`{choice}`" for choice in inside)
+    if origin in (Union, types.UnionType):
+        return " or ".join(dict.fromkeys(_plain(choice) for choice in inside if choice is not type(None)))
+    if origin in (tuple, list):
+        return f"list of {_plain(inside[0])}"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "{" + ", ".join(annotation.model_fields) + "}"
+    words = {
+        str: "text",
+        int: "whole number",
+        float: "number",
+        bool: "true or false",
+        SecretStr: "secret",
+        Path: "path",
+    }
+    return words.get(annotation, "network" if "Network" in str(annotation) else "text")
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default
+    if value is PydanticUndefined:
+        return "required"
+    if value is None or value == ():
+        return "none"
+    if isinstance(value, BaseModel):
+        return "`{" + ", ".join(f"{key}: {getattr(value, key)}".lower() for key in type(value).model_fields) + "}`"
+    if isinstance(value, tuple):
+        return f"`[{', '.join(map(str, value))}]`"
+    unit = _type(field)
+    if unit == "duration":
+        return f"`{value:g}s`"
+    if unit == "size":
+        return f"`{value // 1_000_000}MB`"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _endpoints() -> str:
+    rows = ["| | | who |", "|---|---|---|"]
+    for endpoint in endpoints():
+        who = ", ".join(sorted(role.value for role in endpoint.roles)) + ", admin" if endpoint.roles else "everybody"
+        rows.append(f"| `{endpoint.method} {endpoint.path}` | {endpoint.summary} | {who} |")
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    main()
