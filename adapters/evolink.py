@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from adapters.openai import Adapter as OpenAIAdapter
-from adapters.openai import OpenAISettings
+from adapters.openai import OpenAISettings, word
 from gateway.adapter import Address, Call, Reply, VendorSettings
 from gateway.domain import Content, Finding, Image, Opinion
 from gateway.errors import VendorRejected
@@ -37,4 +37,4 @@ class Adapter(OpenAIAdapter):
 
     def read(self, reply: Reply) -> Iterator[Finding | Opinion]:
         yield from super().read(reply)
-        yield Opinion(str(reply["evolink_summary"]["risk_level"])[:40])
+        yield Opinion(word(reply["evolink_summary"]["risk_level"]))

@@ -74,21 +74,30 @@ class Adapter(VendorAdapter):
             if applied is None:  # compatible servers leave it out; our table knows which labels can be about an image
                 yield Finding(label, checked(score))
                 continue
+            if not isinstance(applied[label], list):
+                raise TypeError(f"the applied types of '{label}' are no list")
             looked = looked_at(tuple(applied[label]))
             yield Finding(label, checked(score) if looked else None, looked)  # None: did not look. Never 0
 
     def version(self, reply: Reply) -> str:
-        return str(reply["model"])
+        return word(reply["model"])
 
     def fault_code(self, reply: Reply) -> str | None:
-        error = reply["error"]
-        return str(error.get("code") or error.get("type") or "")[:80] or None
+        names = [name for name in (reply["error"].get("code"), reply["error"].get("type")) if isinstance(name, str)]
+        return next((name for name in names if name in self.faults), names[0][:80] if names else None)
 
 
 @lru_cache(16)
 def looked_at(kinds: tuple[str, ...]) -> frozenset[Modality]:
     """`("text", "image")` in our words; ValueError for a kind nobody has documented."""
     return frozenset(Modality(kind) for kind in kinds)
+
+
+def word(said: Any) -> str:
+    """A name the vendor gives; TypeError for anything but text."""
+    if not isinstance(said, str):
+        raise TypeError(f"{type(said).__name__} where a name should be")
+    return said[:80]
 
 
 def checked(score: Any) -> float:

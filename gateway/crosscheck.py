@@ -31,7 +31,7 @@ def contradictions(document: Document, file: FileSettings, providers: Providers)
     """Everything that does not fit, each at its place in the file."""
     yield from _wrong_auth(document, file)
     if not providers:
-        hint = "name at least one, like local-text: {adapter: local_text}"
+        hint = "name at least one, like vendor: {adapter: …}"
         yield document.error(("providers",), "there are no providers to ask", hint, key=True, code="missing_key")
     yield from _wrong_routes(document, file, providers)
 
@@ -67,7 +67,7 @@ def _wrong_auth(document: Document, file: FileSettings) -> Iterator[Problem]:
 
 def _wrong_routes(document: Document, file: FileSettings, providers: Providers) -> Iterator[Problem]:
     if not file.routes:
-        hint = "name at least one, like default: {text: {ask: [local-text]}}"
+        hint = "name at least one, like default: {text: {ask: [vendor]}}"
         yield document.error(("routes",), "there are no routes", hint, key=True, code="missing_key")
     elif DEFAULT_ROUTE not in file.routes:
         hint = did_you_mean(DEFAULT_ROUTE, file.routes) or "it is asked wherever nothing else is named"

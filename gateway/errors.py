@@ -103,15 +103,24 @@ class Overloaded(RequestError):
 class VendorError(GatewayError):
     """A vendor gave no usable answer.
 
-    `status` is the word the answer shows for it; `http` the vendor's own status where there was one;
-    `retry_after` seconds the vendor asked us to wait; `raw` the start of what it said, for the evidence.
+    `status` is the word the answer shows for it; `again` whether asking again may help; `http` the vendor's own status
+    where there was one; `retry_after` seconds the vendor asked us to wait; `raw` the start of what it said.
     """
 
     status: ClassVar[str] = "unavailable"
-    again: ClassVar[bool] = False
+    again: bool = False
 
-    def __init__(self, detail: str, *, http: int | None = None, retry_after: float | None = None, raw: bytes = b""):
+    def __init__(
+        self,
+        detail: str,
+        *,
+        http: int | None = None,
+        retry_after: float | None = None,
+        raw: bytes = b"",
+        again: bool | None = None,
+    ):
         super().__init__(detail)
+        self.again = type(self).again if again is None else again
         self.detail = detail
         self.http = http
         self.retry_after = retry_after

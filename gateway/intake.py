@@ -57,8 +57,18 @@ class Intake:
                 at="/images",
             )
         texts = (Text(written),) if written is not None else ()
-        images = await asyncio.gather(*(self._image(picture) for picture in pictures)) if pictures else ()
-        return Content((*texts, *images), context)
+        return Content((*texts, *await self._images(pictures)), context)
+
+    async def _images(self, pictures: Sequence[Picture]) -> list[Image]:
+        """All at once; the first that cannot be taken stops the others."""
+        if not pictures:
+            return []
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._image(picture)) for picture in pictures]
+        except* RequestError as refused:
+            raise refused.exceptions[0] from None
+        return [task.result() for task in tasks]
 
     async def _image(self, picture: Picture) -> Image:
         try:

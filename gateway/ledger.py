@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.errors import NotFound, Overloaded
 from gateway.record import Record, from_json, to_json
+from gateway.store.commit import WriterClosed
 from gateway.store.database import Database
 from gateway.store.tables import decisions
 
@@ -42,7 +43,7 @@ class DatabaseLedger:
         }
         try:
             await self._database.writer.put(decisions, row)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, WriterClosed) as error:
             raise Overloaded(
                 "evidence_unavailable",
                 "The decision could not be recorded, so none is given.",

@@ -22,13 +22,17 @@ _FULL = 65_536  # bytes
 def set_up_logs(level: int = logging.INFO) -> None:
     """Call once, before the first line."""
     on_terminal = sys.stderr.isatty()
-    render: Any = structlog.dev.ConsoleRenderer() if on_terminal else _as_json
+    # Plain tracebacks in both: those with local variables would print content and secrets
+    render: list[Any] = (
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        if on_terminal
+        else [structlog.processors.format_exc_info, _as_json]
+    )
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            render,
+            *render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr) if on_terminal else _Gathered(sys.stderr.buffer),

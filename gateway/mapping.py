@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -17,9 +17,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from gateway.domain import FULL, Action, Finding, Look, Modality, Signal
+from gateway.domain import FULL, Action, Look, Modality, Signal
 from gateway.errors import VendorDrift
-from gateway.taxonomy import Taxonomy, kin
+from gateway.taxonomy import Taxonomy
 from gateway.yamlfile import Document, load
 
 _ROUNDING = 1e-6  # a float32 softmax may end a hair above 1
@@ -83,26 +83,28 @@ class VendorTable:
         self._meanings: Mapping[str, Meaning] = file.labels
         self._tree = file.tree
         self._ignored = frozenset(file.unmapped)
-        seen_in = {Modality.IMAGE: file.image, Modality.TEXT: file.text}
+        self._seen_in = {Modality.IMAGE: file.image, Modality.TEXT: file.text}
+        self._check(document, file, taxonomy)
+
+    def _check(self, document: Document, file: VendorFile, taxonomy: Taxonomy) -> None:
+        if not self._low < self._high:
+            raise document.error(("scale",), "a scale goes from a lower to a higher number")
         for label, meaning in file.labels.items():
             for slug in (*meaning.scored, *meaning.also):
                 if not taxonomy.knows(slug):
                     hint = taxonomy.suggest(slug)
                     raise document.error(("labels", label), f"'{slug}' is not a category of the taxonomy", hint=hint)
-        for modality, names in seen_in.items():
-            for place, name in enumerate(names or ()):
-                if name not in file.labels:
-                    raise document.error((modality.value, place), f"'{name}' is not one of the labels")
-        self._covers = {
-            modality: frozenset(
-                slug
-                for label, meaning in file.labels.items()
-                if names is None or label in names
-                for scored in meaning.scored
-                for slug in kin(scored)
-            )
-            for modality, names in seen_in.items()
+        lists: dict[tuple[str, ...], tuple[str, ...]] = {
+            **{(modality.value,): names or () for modality, names in self._seen_in.items()},
+            **{("tree", parent): children for parent, children in file.tree.items()},
         }
+        for where, names in lists.items():
+            for place, name in enumerate(names):
+                if name not in file.labels:
+                    raise document.error((*where, place), f"'{name}' is not one of the labels")
+        for parent in file.tree:
+            if parent not in file.labels:
+                raise document.error(("tree", parent), f"'{parent}' is not one of the labels", key=True)
 
     @classmethod
     def from_file(cls, path: Path, taxonomy: Taxonomy) -> VendorTable:
@@ -110,25 +112,33 @@ class VendorTable:
         return cls(path.stem, load(path, env=None), taxonomy)
 
     def covers(self, modality: Modality) -> frozenset[str]:
-        """The categories this vendor can give a score for in content of this modality, with their parents."""
-        return self._covers[modality]
+        """The categories this vendor can give a score for, in content of this modality."""
+        return frozenset(
+            slug for label, meaning in self._meanings.items() if self._sees(label, modality) for slug in meaning.scored
+        )
 
     def translate(self, look: Look, provider: str, inputs: Mapping[Modality, int]) -> tuple[Signal, ...]:
         """Signals about the inputs that were sent (modality → index in the submission).
 
         Raises VendorDrift where the findings cannot be what they claim to be.
         """
-        values = {finding.label: finding.value for finding in look.findings}
-        self._check_silence(values)
+        self._check_silence({finding.label for finding in look.findings})
+        scores = {
+            finding.label: self._score(finding.label, finding.value)
+            for finding in look.findings
+            if finding.value is not None and finding.label not in self._ignored
+        }
         signals: list[Signal] = []
         for finding in look.findings:
             label = finding.label
-            if finding.value is None or label in self._ignored or self._explained(finding, values):
+            score = scores.get(label)
+            if score is None or (self._tree and self._explained(label, scores)):
                 continue
-            score = self._score(label, finding.value)
+            if finding.looked and finding.looked.isdisjoint(inputs):
+                raise VendorDrift(f"'{_harmless(label)}' is said of what was not sent")
             scored, also = self._slugs(label)
             for modality, index in inputs.items():
-                if finding.looked is None or modality in finding.looked:
+                if self._sees(label, modality) if finding.looked is None else modality in finding.looked:
                     signals += [Signal(slug, score, provider, label, index) for slug in scored]
                     signals += [Signal(slug, None, provider, label, index) for slug in also]
         return tuple(signals)
@@ -140,27 +150,28 @@ class VendorTable:
             return (f"unmapped/{self.vendor}/{_harmless(label)}",), ()
         return meaning.scored, meaning.also
 
-    def _check_silence(self, values: Mapping[str, float | None]) -> None:
-        if len(values) > _MOST_LABELS:
-            raise VendorDrift(f"the answer names {len(values)} labels")
-        if self._silence is Silence.DRIFT and not self._meanings.keys() <= values.keys():
-            missing = sorted(self._meanings.keys() - values.keys())
+    def _sees(self, label: str, modality: Modality) -> bool:
+        """Whether this label can be about content of this modality. Of a new label nobody knows."""
+        names = self._seen_in[modality]
+        return names is None or label in names or label not in self._meanings
+
+    def _check_silence(self, labels: Set[str]) -> None:
+        if len(labels) > _MOST_LABELS:
+            raise VendorDrift(f"the answer names {len(labels)} labels")
+        if self._silence is Silence.DRIFT and not self._meanings.keys() <= labels:
+            missing = sorted(self._meanings.keys() - labels)
             raise VendorDrift(f"the answer names every label but {', '.join(missing[:5])}")
 
-    def _explained(self, finding: Finding, values: Mapping[str, float | None]) -> bool:
+    def _explained(self, label: str, scores: Mapping[str, int]) -> bool:
         """A label that comes with its ancestors: the ancestor's score says nothing that the child does not say."""
-        if finding.label not in self._tree:
-            return False
-        children = [values[child] for child in self._tree[finding.label] if child in values]
-        return any(child is not None and finding.value is not None and child >= finding.value for child in children)
+        return any(scores.get(child, -1) >= scores[label] for child in self._tree.get(label, ()))
 
     def _score(self, label: str, value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise VendorDrift(f"the value of '{label}' is {str(value)[:40]!r}, not a number")
-        span = self._high - self._low
-        share = (value - self._low) / span
+            raise VendorDrift(f"the value of '{_harmless(label)}' is {str(value)[:40]!r}, not a number")
+        share = (value - self._low) / (self._high - self._low)
         if not -_ROUNDING <= share <= 1 + _ROUNDING:
-            raise VendorDrift(f"the value of '{label}' is {value:g}, not within {self._low:g}..{self._high:g}")
+            raise VendorDrift(f"'{_harmless(label)}' has the value {value:g}, not within {self._low:g}..{self._high:g}")
         return min(FULL, max(0, round(share * FULL)))
 
 

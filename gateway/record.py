@@ -219,8 +219,9 @@ def _labels(record: Record) -> list[dict[str, Any]]:
 
 
 def _outcomes(answers: tuple[Answer, ...]) -> list[Reading | Failure]:
-    """Each answer once: one that bears on two inputs is one."""
-    return list({(answer.outcome.provider, answer.outcome.inputs): answer.outcome for answer in answers}.values())
+    """What came of each question, once: an answer may bear on two inputs, or on one and be a failure for the other."""
+    outcomes = sorted((answer.outcome for answer in answers), key=lambda outcome: isinstance(outcome, Reading))
+    return list({(outcome.provider, outcome.inputs): outcome for outcome in outcomes}.values())
 
 
 def _readings(answers: tuple[Answer, ...]) -> list[Reading]:

@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from gateway import paths, registry
-from gateway.adapter import Adapter, Transport, VendorSettings
+from gateway.adapter import Adapter, LocalAdapter, Transport, VendorSettings
 from gateway.config import Config
 from gateway.dispatch.fanout import Route
 from gateway.dispatch.question import Provider
 from gateway.dispatch.strategies import Leg
-from gateway.dispatch.transport import HttpTransport
+from gateway.dispatch.transport import Discreet, HttpTransport
 from gateway.domain import Modality
 from gateway.intake import Intake
 from gateway.ledger import DatabaseLedger
 from gateway.mapping import VendorTable
 from gateway.media.addresses import Rules
 from gateway.media.fetch import Fetcher
-from gateway.media.pool import DecodePool
+from gateway.media.pool import PRELOAD, DecodePool
 from gateway.media.workshop import Workshop
 from gateway.moderation import Moderator
 from gateway.policy.book import PolicyBook
@@ -47,8 +47,13 @@ class Service:
 
 
 @asynccontextmanager
-async def open_service(config: Config, notice: Callable[[Record], None]) -> AsyncIterator[Service]:
-    """Open everything, models warmed up; close it in the opposite order. Raises ConfigError."""
+async def open_service(
+    config: Config, notice: Callable[[Record], None], on_loss: Callable[[str], None] = lambda cause: None
+) -> AsyncIterator[Service]:
+    """Open everything, models warmed up; close it in the opposite order. Raises ConfigError.
+
+    `notice` is told of every record, `on_loss` of every image decoder that had to be killed, and why.
+    """
     taxonomy = Taxonomy.from_file(paths.TAXONOMY)
     policies = PolicyBook(config.policies.dir, config.policies.default, taxonomy, Messages.from_file(paths.MESSAGES))
     policies.load()
@@ -56,18 +61,18 @@ async def open_service(config: Config, notice: Callable[[Record], None]) -> Asyn
     async with AsyncExitStack() as stack:
         database = await Database.open(config.storage.dir)
         stack.push_async_callback(database.close)
-        pool = DecodePool()
+        transport = HttpTransport()
+        await transport.open()
+        stack.push_async_callback(transport.close)
+        providers = make_providers(config, tables, transport)
+        routes = lay_routes(config, providers)
+        pool = DecodePool(preload=(*PRELOAD, *_decoding(providers)), on_loss=on_loss)
         stack.push_async_callback(pool.close)
         fetcher = Fetcher(_rules(config), max_bytes=config.limits.image_bytes)
         await fetcher.open()
         stack.push_async_callback(fetcher.close)
         workshop = Workshop(pool)
         stack.callback(workshop.close)
-        transport = HttpTransport()
-        await transport.open()
-        stack.push_async_callback(transport.close)
-        providers = make_providers(config, tables, transport)
-        routes = lay_routes(config, providers)
         for provider in providers.values():
             stack.push_async_callback(provider.adapter.close)
         await asyncio.gather(pool.warm(), *(provider.adapter.open(workshop) for provider in providers.values()))
@@ -91,7 +96,7 @@ def make_providers(config: Config, tables: Mapping[str, VendorTable], send: Tran
         if settings.enabled:
             adapter, table = registry.make(settings), tables[settings.adapter]
             sees = {modality: _sees(adapter, table, modality) for modality in Modality}
-            providers[name] = Provider(name, adapter, table.translate, sees, send, _secrets(settings))
+            providers[name] = Provider(name, adapter, table.translate, sees, Discreet(send, _secrets(settings)))
     return providers
 
 
@@ -130,6 +135,12 @@ def _sees(adapter: Adapter, table: VendorTable, modality: Modality) -> frozenset
 def _secrets(settings: VendorSettings) -> tuple[bytes, ...]:
     values = (getattr(settings, name) for name in type(settings).model_fields)
     return tuple(value.get_secret_value().encode() for value in values if isinstance(value, SecretStr) and value)
+
+
+def _decoding(providers: Mapping[str, Provider]) -> list[str]:
+    """Modules whose functions run in the decoder processes: imported there once, not with each worker's first image."""
+    local = (type(provider.adapter) for provider in providers.values() if isinstance(provider.adapter, LocalAdapter))
+    return sorted({kind.__module__ for kind in local if Modality.IMAGE in kind.accepts})
 
 
 def _rules(config: Config) -> Rules:

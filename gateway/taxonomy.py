@@ -69,6 +69,9 @@ class Taxonomy:
             missing = [parent for parent in lineage(slug) if parent not in read.categories]
             if missing:
                 raise document.error(("categories", slug), f"category '{slug}' has no parent '{missing[0]}'", key=True)
+        for place, root in enumerate(read.open):
+            if root not in read.categories:
+                raise document.error(("open", place), f"'{root}' is not one of the categories")
         return cls(read.version, frozenset(read.open), read.categories)
 
     def knows(self, slug: str) -> bool:

@@ -28,7 +28,6 @@ class Provider:
     translate: Translate
     sees: Mapping[Modality, frozenset[str]]
     send: Transport
-    secrets: tuple[bytes, ...] = ()
     gate: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,6 +66,10 @@ async def put(question: Question, provider: Provider, deadline: Deadline) -> Rea
         look, signals = await with_retries(once, settings.retry.attempts, deadline)
     except VendorError as error:
         failed = error
+    except asyncio.CancelledError:
+        if _cancelled():
+            raise
+        failed = VendorUnavailable("internal: a part of the work was cancelled")
     except Exception as surprise:  # the fan-out is one of the two places that catch broadly
         log.exception("adapter_failed", provider=provider.name)
         failed = VendorUnavailable(f"internal: {type(surprise).__name__}")
@@ -89,7 +92,7 @@ async def put(question: Question, provider: Provider, deadline: Deadline) -> Rea
         attempts=attempts,
         latency_ms=(clock() - started) * 1000,
         http=failed.http,
-        raw=_redacted(failed.raw, provider.secrets),
+        raw=failed.raw.decode("utf-8", "replace"),
     )
 
 
@@ -102,8 +105,7 @@ def _translated(look: Look, question: Question, provider: Provider) -> tuple[Sig
         raise
 
 
-def _redacted(raw: bytes, secrets: tuple[bytes, ...]) -> str:
-    """Some vendors repeat the key they refuse."""
-    for secret in secrets:
-        raw = raw.replace(secret, b"***")
-    return raw.decode("utf-8", "replace")
+def _cancelled() -> bool:
+    """Whether it is us who are cancelled, and not something an adapter waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

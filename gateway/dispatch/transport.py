@@ -9,7 +9,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from gateway.adapter import Call, Reply
+from gateway.adapter import Call, Reply, Transport
 from gateway.errors import VendorDrift, VendorUnavailable
 
 ANSWER_CAP = 1024 * 1024  # bytes; the longest documented answer of any vendor is some 30 kB
@@ -66,10 +66,29 @@ class HttpTransport:
             ) as response:
                 answer = await _capped(response)
         except (aiohttp.ClientError, OSError) as error:
-            raise VendorUnavailable(_cause(error)) from error
+            cause = _cause(error)
+            raise VendorUnavailable(cause, again=not cause.startswith("tls")) from error
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise VendorDrift("the answer is compressed though we asked for it plain", http=response.status)
         return Reply(response.status, response.headers, answer, (clock() - started) * 1000)
+
+
+class Discreet:
+    """A transport that takes one provider's secrets out of what comes back, before anybody reads, logs or keeps it.
+
+    Some vendors repeat the key they refuse.
+    """
+
+    def __init__(self, send: Transport, secrets: tuple[bytes, ...]):
+        self._send = send
+        self._secrets = secrets
+
+    async def __call__(self, address: str, call: Call) -> Reply:
+        reply = await self._send(address, call)
+        for secret in self._secrets:
+            if secret in reply.body:
+                reply.body = reply.body.replace(secret, b"***")
+        return reply
 
 
 async def _capped(response: aiohttp.ClientResponse) -> bytes:

@@ -208,11 +208,15 @@ def _sniff(data: bytearray, here: Target) -> str:
         raise
 
 
+# What the caller hears: what is wrong, and what would be right
 _TOLD = {
-    "fetch_blocked": "Images are not fetched from this address.",
-    "fetch_timeout": "The address did not answer in time.",
-    "fetch_too_large": "The image at the address is too large.",
-    "fetch_failed": "The address did not answer with an image.",
+    "fetch_blocked": (
+        "Images are not fetched from this address.",
+        "Give a public http or https address, or send the bytes.",
+    ),
+    "fetch_timeout": ("The address did not answer in time.", "Send the bytes instead."),
+    "fetch_too_large": ("The image at the address is too large.", "Scale it down or compress it more."),
+    "fetch_failed": ("The address did not answer with an image.", "It has to answer 200 with the image, uncompressed."),
 }
 
 
@@ -240,4 +244,5 @@ def _refusal(code: str, reason: str, address: str, hops: list[Target]) -> Unread
         port=last.port if last else 0,
         hops=len(hops),
     )
-    return Unreadable(code, _TOLD[code])
+    detail, hint = _TOLD[code]
+    return Unreadable(code, detail, hint=hint)

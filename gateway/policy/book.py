@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -81,6 +82,8 @@ class PolicyBook:
             policy = await asyncio.to_thread(self._read, file)
             by_file = {**self._by_file, file: policy}
             by_name = _named(by_file)
+            if self.default not in by_name:
+                raise ConfigError(f"{file}: no policy is named '{self.default}' any more, which is the default")
         except ConfigError as error:
             self._complain(file, str(error))
             return False
@@ -96,9 +99,10 @@ class PolicyBook:
     def _look(self) -> dict[Path, Stamp]:
         found = {}
         for file in sorted(self._folder.glob("*.yaml")):
-            if not file.name.endswith(".test.yaml"):
-                status = file.stat()
-                found[file] = (status.st_mtime_ns, status.st_size)
+            if not file.name.endswith(".test.yaml") and file.is_file():
+                with suppress(FileNotFoundError):  # gone since
+                    status = file.stat()
+                    found[file] = (status.st_mtime_ns, status.st_size)
         return found
 
     def _read(self, file: Path) -> Policy:

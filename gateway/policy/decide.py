@@ -47,7 +47,7 @@ class _Found:
     """What the signals on one input come to."""
 
     scores: Tally
-    by_rule: dict[str, tuple[int, str]]  # rule's category → highest score under it, and the category that has it
+    judged: dict[str, tuple[int, str]]  # category → highest score in it under the same threshold, and whose it is
     quiet: dict[str, set[str]]  # category → providers that looked and report nothing above their minimum
 
     def covered(self, slug: str) -> int:
@@ -97,8 +97,8 @@ def _find(policy: Policy, index: int, fact: InputFacts) -> _Found:
                     row = found.scores.setdefault(slug, {})
                     if score >= row.get(provider, 0):
                         row[provider] = score
-                if rule and score >= found.by_rule.get(rule.category, _NOTHING)[0]:
-                    found.by_rule[rule.category] = (score, signal.category)
+                    if rule and score >= found.judged.get(slug, _NOTHING)[0] and policy.rule_for(slug) is rule:
+                        found.judged[slug] = (score, signal.category)
             elif _low_enough(rule, signal.below):
                 for slug in kin(signal.category):
                     found.quiet.setdefault(slug, set()).add(provider)
@@ -114,10 +114,10 @@ def _low_enough(rule: Rule | None, below: int | None) -> bool:
 
 
 def _over_thresholds(policy: Policy, seen: _Found, index: int) -> Iterator[Reason]:
-    for slug, (score, category) in seen.by_rule.items():
-        rule = policy.rules[slug]
-        action = rule.judge(score)
-        if action is not Action.ALLOW:
+    for slug, (score, category) in seen.judged.items():
+        rule = policy.rules.get(slug)
+        action = rule.judge(score) if rule else Action.ALLOW
+        if rule and action is not Action.ALLOW:
             name = f"thresholds.{slug}.{action.value}"
             yield Reason(rule.code, action, name, "", category, score, rule.bound(action), index)
 
@@ -139,7 +139,7 @@ def _gaps(fact: InputFacts, index: int) -> Iterator[Reason]:
 def _uncovered(policy: Policy, fact: InputFacts, seen: _Found, index: int) -> Iterator[Reason]:
     for slug, rule in policy.coverage[fact.modality].items():
         if seen.covered(slug) < rule.min_providers:
-            yield Reason(MISSING, rule.on_missing, f"coverage.{slug}", "", slug, input=index)
+            yield Reason(MISSING, Action(rule.on_missing), f"coverage.{slug}", "", slug, input=index)
 
 
 def _together(found: Sequence[_Found]) -> Tally:
@@ -165,16 +165,14 @@ def _verdicts(
     }
     for slug, row in scores.items():
         score = max(row.values())
-        verdicts[slug] = CategoryVerdict(score, State.SCORED, _judge(policy, slug, score, found), row)
+        verdicts[slug] = CategoryVerdict(score, State.SCORED, _judge(policy, slug, found), row)
     return verdicts
 
 
-def _judge(policy: Policy, slug: str, score: int, found: Sequence[_Found]) -> Action:
-    """A category with thresholds of its own is judged by what falls under them, any other by its own score."""
+def _judge(policy: Policy, slug: str, found: Sequence[_Found]) -> Action:
+    """What the policy says of a category: of what in it falls under its threshold, not of a child that has its own."""
     rule = policy.rule_for(slug)
-    if rule is None:
-        return Action.ALLOW
-    return rule.judge(max(seen.by_rule.get(slug, _NOTHING)[0] for seen in found) if rule.category == slug else score)
+    return rule.judge(max(seen.judged.get(slug, _NOTHING)[0] for seen in found)) if rule else Action.ALLOW
 
 
 def _highest(policy: Policy, verdicts: Mapping[str, CategoryVerdict]) -> tuple[str | None, int | None]:
@@ -200,12 +198,15 @@ def _blind(facts: Sequence[InputFacts], found: Sequence[_Found]) -> dict[str, St
         asked = {answer.outcome.provider: answer for answer in fact.answers}
         for provider, sees in fact.sees.items():
             answer = asked.get(provider)
+            if answer and answer.reading:
+                continue
+            able = [slug for seen in sees for slug in kin(seen)]
             if answer is None:
-                states = {**dict.fromkeys(sees, State.SKIPPED), **states}
-            elif answer.failure:
-                states.update(dict.fromkeys(sees, State.ERRORED))
-    for seen in found:  # looked at, and nothing reported above the provider's minimum
-        states.update(dict.fromkeys(seen.quiet, State.SCORED))
+                states = {**dict.fromkeys(able, State.SKIPPED), **states}
+            else:
+                states.update(dict.fromkeys(able, State.ERRORED))
+    for quiet in (seen.quiet for seen in found):  # looked at, and nothing reported above the provider's minimum
+        states.update(dict.fromkeys(quiet, State.SCORED))
     return states
 
 
@@ -224,7 +225,7 @@ def _worded(policy: Policy, reason: Reason, facts: Sequence[InputFacts], locale:
     """The reason with words for the user. A gap is told as a check to come, not as a fault of the content."""
     modality = facts[reason.input].modality if reason.input is not None else None
     if reason.score is None:
-        keys = keys_for("coverage", None, reason.action, "")
+        keys: tuple[str, ...] = (reason.code, "coverage")
     else:
         rule = policy.rule_for(reason.category) if reason.category else None
         keys = keys_for(reason.code, reason.category, reason.action, rule.message if rule else "")

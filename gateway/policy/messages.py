@@ -25,6 +25,9 @@ class Messages:
 
     def __init__(self, texts: Mapping[str, Mapping[str, str]], locale: str = "en", behind: Messages | None = None):
         self.texts = texts
+        self._by_tongue = {
+            key: {tongue.casefold(): text for tongue, text in said.items()} for key, said in texts.items()
+        }
         self._locale = locale
         self._behind = behind
 
@@ -42,7 +45,7 @@ class Messages:
         return "This content needs a review before it can be published."
 
     def _find(self, keys: tuple[str, ...], locale: str | None, home: str) -> str | None:
-        texts = next((self.texts[key] for key in keys if key in self.texts), None)
+        texts = next((self._by_tongue[key] for key in keys if key in self._by_tongue), None)
         if texts is None:
             return None
         return next((texts[tongue] for tongue in tongues(locale, home) if tongue in texts), None)
@@ -62,5 +65,5 @@ def keys_for(code: str, category: str | None, action: Action, chosen: str) -> tu
 
 def tongues(locale: str | None, home: str) -> tuple[str, ...]:
     """`de-AT` gives de-AT, de, then the policy's own language, then English."""
-    wanted = (locale or "").replace("_", "-")
-    return tuple(dict.fromkeys(tongue for tongue in (wanted, wanted.split("-")[0], home, "en") if tongue))
+    wanted = (locale or "").replace("_", "-").casefold()
+    return tuple(dict.fromkeys(tongue for tongue in (wanted, wanted.split("-")[0], home.casefold(), "en") if tongue))

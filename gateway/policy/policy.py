@@ -72,12 +72,15 @@ class Policy:
         return category in self.context or category.split("/", 1)[0] in self.context
 
     def rule_for(self, category: str) -> Rule | None:
-        """The threshold a category falls under: its own, else that of its nearest ancestor which has one."""
+        """The threshold a category falls under: its own, else that of its nearest ancestor which has one.
+
+        What merely describes the content falls under its own alone.
+        """
         try:
             return self._owners[category]
         except KeyError:
-            candidates = (self.rules.get(slug) for slug in kin(category))
-            rule = next((rule for rule in candidates if rule), None)
+            lines = (category,) if self.is_context(category) else kin(category)
+            rule = next((self.rules[slug] for slug in lines if slug in self.rules), None)
             if category in self.taxonomy.categories:
                 self._owners[category] = rule  # open slugs come from vendors: they are not kept
             return rule

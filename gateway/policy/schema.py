@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from gateway.domain import FULL, Action
+from gateway.domain import FULL
 
 DEFAULT = "default"
 
@@ -19,11 +19,8 @@ def cut(written: Any) -> int | None:
     refused = ValueError('a threshold is a number from 0 to 1 with at most 4 decimals, or "-" for never')
     if isinstance(written, bool) or not isinstance(written, int | float):
         raise refused
-    try:
-        exact = Decimal(str(written)) * FULL
-    except InvalidOperation:
-        raise refused from None
-    if not 0 <= exact <= FULL or exact != int(exact):
+    exact = Decimal(str(written)) * FULL
+    if not exact.is_finite() or not 0 <= exact <= FULL or exact != int(exact):
         raise refused
     return int(exact)
 
@@ -48,7 +45,7 @@ class CoverageRule(_Strict):
     """How many providers must have looked before allow is possible, and what happens where they have not."""
 
     min_providers: int = Field(default=1, ge=1)
-    on_missing: Literal[Action.REVIEW, Action.BLOCK] = Action.REVIEW
+    on_missing: Literal["review", "block"] = "review"
 
 
 class Combine(_Strict):

@@ -16,6 +16,10 @@ Row = tuple[Table, dict[str, Any]]
 _BATCH = 100  # rows in one transaction: bounds how long a waiter waits behind others
 
 
+class WriterClosed(Exception):
+    """The gateway is stopping; nothing more is written."""
+
+
 class GroupCommit:
     """Hand it rows with `put`; each call returns after the COMMIT that holds its row, or raises what that raised."""
 
@@ -27,7 +31,7 @@ class GroupCommit:
 
     async def put(self, table: Table, row: dict[str, Any]) -> None:
         if self._closed:
-            raise RuntimeError("the writer is closed")
+            raise WriterClosed("the writer is closed")
         done = asyncio.get_running_loop().create_future()
         self._waiting.append(((table, row), done))
         if self._running is None:

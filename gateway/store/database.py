@@ -7,6 +7,7 @@ threads are paid once a batch and not once a statement.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
+from alembic.util import CommandError
 from sqlalchemy import Engine, Table, create_engine, event, insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -44,7 +46,7 @@ class Database:
         event.listen(engine, "connect", _settle)
         try:
             await asyncio.to_thread(_prepare, folder, engine)
-        except (OSError, SQLAlchemyError) as error:
+        except (OSError, SQLAlchemyError, CommandError) as error:
             cause = getattr(error, "orig", None) or error
             raise ConfigError(f"storage.dir: the database {file} cannot be used: {cause}") from error
         reader = create_async_engine(f"sqlite+aiosqlite:///{file}")
@@ -84,7 +86,8 @@ def _settle(connection: Any, _record: object) -> None:
 
 def _prepare(folder: Path, engine: Engine) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    with engine.begin() as connection:
+    with (folder / ".migrating").open("w") as lock, engine.connect() as connection, connection.begin():
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several workers may start at the same moment
         if MigrationContext.configure(connection).get_current_revision() == NEWEST:
             return
         alembic = AlembicConfig()

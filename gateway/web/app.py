@@ -65,7 +65,7 @@ def _handler(endpoint: Endpoint) -> Handler:
 def _desk(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
     async def opened(app: web.Application) -> AsyncIterator[None]:
         metrics = Metrics()
-        async with open_service(config, metrics.notice) as service:
+        async with open_service(config, metrics.notice, metrics.decoder_lost) as service:
             app[DESK] = desk = Desk(service, Keyring(_fixed_keys(config)), metrics)
             await _renew_keys(desk)
             tasks = [asyncio.create_task(_follow_keys(desk)), asyncio.create_task(_follow_policies(desk))]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import orjson
-from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp import BodyPartReader, MultipartReader, StreamReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -35,7 +36,7 @@ def checked(model: type[M], data: Any) -> M:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise _first(error.errors(include_url=False, include_input=False), model) from None
+        raise _first(error.errors(include_url=False, include_input=False), model, data) from None
 
 
 async def read_body(request: web.Request) -> bytes:
@@ -65,12 +66,47 @@ async def read_part(part: BodyPartReader, cap: int, code: str, at: str) -> bytes
 
 
 async def parts(request: web.Request) -> MultipartReader:
-    """The reader of a multipart body. Raises BadContent where there is none."""
+    """The reader of a multipart body, of which no more than the application's cap is ever read.
+
+    Raises BadContent where there is none, and while it is read TooLarge.
+    """
+    cap = request.client_max_size
+    if request.content_length is not None and request.content_length > cap:
+        raise body_too_large(cap)
     try:
-        return await request.multipart()
-    except ValueError:
+        return MultipartReader(request.headers, cast(StreamReader, _Capped(request.content, cap)))
+    except (ValueError, AssertionError):
         hint = "Content-Type needs a boundary: let your HTTP client set it."
         raise BadContent("malformed_multipart", "The body is not multipart/form-data.", hint=hint) from None
+
+
+class _Capped:
+    """The body as the multipart reader reads it, counted: what stands between fields counts too."""
+
+    def __init__(self, content: StreamReader, cap: int):
+        self._content = content
+        self._cap = cap
+
+    async def readline(self, **limits: Any) -> bytes:
+        try:
+            return self._within(await self._content.readline(**limits))
+        except (HttpProcessingError, ValueError):  # a line longer than any field's head
+            self._within(b"")
+            raise ValueError("a line of the body is too long") from None
+
+    async def read(self, size: int = -1) -> bytes:
+        return self._within(await self._content.read(size))
+
+    def at_eof(self) -> bool:
+        return self._content.at_eof()
+
+    def unread_data(self, data: bytes) -> None:
+        self._content.unread_data(data)
+
+    def _within(self, data: bytes) -> bytes:
+        if self._content.total_bytes > self._cap:
+            raise body_too_large(self._cap)
+        return data
 
 
 def parse_json_field(text: str, at: str) -> dict[str, Any]:
@@ -86,17 +122,51 @@ def parse_json_field(text: str, at: str) -> dict[str, Any]:
     return value
 
 
-def _first(errors: list[ErrorDetails], model: type[BaseModel]) -> BadContent:
+_KINDS = {
+    "an object": ("model_type", "model_attributes_type", "dict_type"),
+    "a string": ("string_type", "string_sub_type"),
+    "a list": ("list_type",),
+}
+_WANTED = {code: kind for kind, codes in _KINDS.items() for code in codes}
+_LONGEST_NAME = 64  # of what a caller calls a field, in our answer
+
+
+def _first(errors: list[ErrorDetails], model: type[BaseModel], data: Any) -> BadContent:
     error = errors[0]
-    at = "/" + "/".join(str(step) for step in error["loc"])
+    steps = _steps(error["loc"], data)
+    at = "".join("/" + step[:_LONGEST_NAME].replace("~", "~0").replace("/", "~1") for step in steps)
+    name = (steps[-1] if steps else "body")[:_LONGEST_NAME]
     if error["type"] == "extra_forbidden":
-        name = str(error["loc"][-1])
         hint = did_you_mean(name, _fields(model)) or f"Fields are {', '.join(sorted(_fields(model)))}."
         return BadContent("unknown_field", f"There is no field '{name}' here.", hint=hint, at=at)
     if error["type"] == "missing":
-        return BadContent("missing_field", f"The field '{error['loc'][-1]}' is missing.", hint="See /docs.", at=at)
-    said = error["msg"].removeprefix("Value error, ").replace("Input should", "It should")
-    return BadContent("invalid_field", f"{at}: {said}.", hint="See /docs for the shape of a request.", at=at)
+        return BadContent("missing_field", f"The field '{name}' is missing.", hint=_HINT, at=at)
+    if error["type"] in _WANTED:
+        said = f"should be {_WANTED[error['type']]}"
+    else:
+        said = (
+            error["msg"]
+            .removeprefix("Value error, ")
+            .replace("Input should", "should")
+            .replace("String should", "should")
+        )
+    return BadContent("invalid_field", f"{at or 'The body'}: {said}.", hint=_HINT, at=at)
+
+
+_HINT = "See /docs for the shape of a request."
+
+
+def _steps(location: tuple[int | str, ...], data: Any) -> list[str]:
+    """pydantic's location without the names of alternatives, which are in no request."""
+    steps: list[str] = []
+    here = data
+    for place, step in enumerate(location):
+        inside = (isinstance(here, dict) and step in here) or (isinstance(here, list) and isinstance(step, int))
+        if inside:
+            here = here[step] if isinstance(here, dict) or (isinstance(step, int) and step < len(here)) else None
+        if inside or (isinstance(here, dict) and place == len(location) - 1):
+            steps.append(str(step))
+    return steps
 
 
 def _fields(model: type[BaseModel]) -> list[str]:

@@ -23,14 +23,15 @@ def locale_of(context: Mapping[str, Any], request: web.Request) -> str | None:
 def _most_wanted(header: str) -> str | None:
     wanted: list[tuple[float, str]] = []
     for entry in header[:500].split(","):
-        tag, _, weight = entry.strip().partition(";q=")
+        tag, _, weight = (piece.strip() for piece in entry.partition(";"))
         if _TAG.fullmatch(tag):
             wanted.append((_weight(weight), tag))
-    return max(wanted, key=lambda pair: pair[0])[1] if wanted else None
+    best, language = max(wanted, key=lambda pair: pair[0], default=(0.0, ""))
+    return language if best > 0 else None
 
 
 def _weight(written: str) -> float:
     try:
-        return float(written) if written else 1.0
+        return float(written.removeprefix("q=")) if written else 1.0
     except ValueError:
         return 0.0

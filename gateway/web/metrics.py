@@ -41,6 +41,7 @@ class Metrics:
         )
         self._retries = Counter("modgate_provider_retries", "Attempts after the first", ["provider"], registry=into)
         self._unmapped = Counter("modgate_unmapped_labels", "Labels no table knows", ["provider"], registry=into)
+        self._lost = Counter("modgate_decoders_lost", "Image decoders killed", ["cause"], registry=into)
         self._alarmed: set[tuple[str, str]] = set()
 
     def notice(self, record: Record) -> None:
@@ -62,6 +63,10 @@ class Metrics:
             if signal.category.startswith("unmapped/"):
                 self._unmapped.labels(outcome.provider).inc()
                 self._alarm(outcome.provider, signal.label)
+
+    def decoder_lost(self, cause: str) -> None:
+        """A decoder was killed, for one of a few causes."""
+        self._lost.labels(cause).inc()
 
     def _alarm(self, provider: str, label: str) -> None:
         """Once for each new label: somebody has to put it into the vendor's table."""

@@ -79,10 +79,9 @@ def test_social_reviews_prohibited_objects_from_point_seven(slug, score, action)
 
 
 @pytest.mark.parametrize(
-    "slug", ["sexual/swimwear_underwear", "sexual/kissing", "context/art", "weapons/culinary_knife"]
+    "slug", ["sexual/swimwear_underwear", "sexual/kissing", "context/art", "context/medical", "weapons/culinary_knife"]
 )
-def test_social_lets_beaches_kisses_art_and_kitchens_be(slug):
-    """Kitchen knives are context, as the taxonomy has it: they describe, and violate nothing by themselves."""
+def test_social_lets_beaches_kisses_art_doctors_and_kitchens_be(slug):
     assert action_of("social", slug, FULL) is ALLOW
 
 

@@ -230,7 +230,13 @@ async def test_every_blocked_reason_looks_the_same_and_only_the_log_tells():
                 with pytest.raises(Unreadable) as caught:
                     await fetcher.fetch(url)
                 said.append((caught.value.code, caught.value.detail, caught.value.hint))
-    assert set(said) == {("fetch_blocked", "Images are not fetched from this address.", "")}
+    assert set(said) == {
+        (
+            "fetch_blocked",
+            "Images are not fetched from this address.",
+            "Give a public http or https address, or send the bytes.",
+        )
+    }
     assert lines[0]["address"] == PRIVATE
     assert "secret" not in str(lines)
     assert len(lines) == len(urls)

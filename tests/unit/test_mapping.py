@@ -88,7 +88,9 @@ def test_every_shipped_table_speaks_of_known_categories_only(vendor):
 
 @pytest.mark.parametrize("vendor", ["openai", "evolink"])
 def test_all_thirteen_labels_of_the_openai_dialect_have_a_category(vendor):
-    assert scored(SHIPPED[vendor], dict.fromkeys(THIRTEEN, 0.25)) == dict.fromkeys(THIRTEEN.values(), 2500)
+    found = signals(SHIPPED[vendor], dict.fromkeys(THIRTEEN, 0.25), text=0)
+    assert {signal.label: signal.category for signal in found} == THIRTEEN
+    assert {signal.score for signal in found} == {2500}
     assert SHIPPED[vendor].covers(TEXT) == set(THIRTEEN.values())
     assert SHIPPED[vendor].covers(IMAGE) == {THIRTEEN[label] for label in SEEN_IN_IMAGES}
 
@@ -202,12 +204,18 @@ def test_what_a_vendor_covers_depends_on_the_modality():
 
 @pytest.mark.parametrize(
     "looked, inputs",
-    [(None, [0, 1]), ({TEXT}, [0]), ({IMAGE}, [1]), ({TEXT, IMAGE}, [0, 1]), (set(), [])],
+    [(None, [0, 1]), ({TEXT}, [0]), ({IMAGE}, [1]), ({TEXT, IMAGE}, [0, 1])],
 )
 def test_a_finding_bears_on_the_inputs_that_were_looked_at(looked, inputs):
     finding = Finding("Hate", 50, None if looked is None else frozenset(looked))
     found = ACME_TABLE.translate(Look((finding,)), "acme", {TEXT: 0, IMAGE: 1})
     assert sorted(signal.input for signal in found if signal.score is not None) == inputs
+
+
+@pytest.mark.parametrize("looked", [{TEXT}, set()])
+def test_a_finding_about_what_was_not_sent_is_drift(looked):
+    with pytest.raises(VendorDrift):
+        ACME_TABLE.translate(Look((Finding("Hate", 50, frozenset(looked)),)), "acme", {IMAGE: 0})
 
 
 def test_a_label_that_cannot_be_seen_in_an_image_says_nothing_of_one():

@@ -13,7 +13,7 @@ from gateway.intake import Intake, Picture
 from gateway.moderation import Submission
 from gateway.record import Record, answer
 from gateway.web.auth import Role
-from gateway.web.bodies import body_too_large, checked, parse_json_field, parts, read_json, read_part
+from gateway.web.bodies import checked, parse_json_field, parts, read_json, read_part
 from gateway.web.endpoint import Endpoint, Visit
 from gateway.web.locales import locale_of
 
@@ -93,7 +93,6 @@ async def _multipart(request: web.Request, image_cap: int) -> tuple[ModerateIn, 
     fields: dict[str, Any] = {}
     pictures: list[Picture] = []
     reader = await parts(request)
-    total = 0
     try:
         while part := await reader.next():
             if not isinstance(part, BodyPartReader):
@@ -102,9 +101,6 @@ async def _multipart(request: web.Request, image_cap: int) -> tuple[ModerateIn, 
                 )
             name = part.name or ""
             held = await read_part(part, image_cap, "image_too_large" if name == "image" else "field_too_large", name)
-            total += len(held)
-            if total > request.client_max_size:
-                raise body_too_large(request.client_max_size)
             _take(name, held, fields, pictures)
     except ValueError:
         hint = "Let your HTTP client write the body."

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 import orjson
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from gateway.domain import FULL, Action, Content, Modality, worst
 from gateway.errors import BadContent, Overloaded, RequestError
@@ -84,11 +84,30 @@ class ImagePart(BaseModel):
 Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
 
 
+def _form(given: Any) -> str | None:
+    """Which of the three forms of `input` this is; None for none of them."""
+    if isinstance(given, str):
+        return "string"
+    if isinstance(given, list):
+        return "strings" if given and isinstance(given[0], str) else "parts"
+    return None
+
+
+Input = Annotated[
+    Annotated[str, Tag("string")] | Annotated[list[str], Tag("strings")] | Annotated[list[Part], Tag("parts")],
+    Discriminator(
+        _form,
+        custom_error_type="input_form",
+        custom_error_message="should be a string, a list of strings, or a list of parts",
+    ),
+]
+
+
 class ModerationsIn(BaseModel):
     """A string, a list of strings, or a list of parts that are judged together."""
 
     model_config = ConfigDict(extra="ignore")
-    input: str | list[str] | list[Part]
+    input: Input
     model: str | None = Field(default=None, description="Names a route where one has that name; else echoed.")
 
 

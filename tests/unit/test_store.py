@@ -1,0 +1,573 @@
+"""What is kept: group commit, the database and its migrations, decisions and their evidence, policies on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, text
+
+from gateway.domain import (
+    Answer,
+    Exchange,
+    Failure,
+    Image,
+    Opinion,
+    Reading,
+    Role,
+    Signal,
+    Text,
+    View,
+)
+from gateway.errors import ConfigError, NotFound, Overloaded, UnknownPolicy
+from gateway.ledger import DatabaseLedger
+from gateway.paths import MESSAGES, TAXONOMY
+from gateway.policy import book
+from gateway.policy.book import PolicyBook
+from gateway.policy.decide import InputFacts, decide
+from gateway.policy.messages import Messages
+from gateway.policy.policy import load_policy
+from gateway.record import PolicyName, Record, Timings, digest, evidence
+from gateway.store import database as database_module
+from gateway.store.commit import GroupCommit, WriterClosed
+from gateway.store.database import NEWEST, Database
+from gateway.store.tables import decisions, metadata
+from gateway.taxonomy import Taxonomy
+
+TAXONOMY_READ = Taxonomy.from_file(TAXONOMY)
+SHIPPED = Messages.from_file(MESSAGES)
+MIGRATIONS = Path(database_module.__file__).parent / "migrations"
+
+
+# Group commit
+
+
+class Disk:
+    """Commits when it is told to, and remembers what; a row whose id is "bad" fails its transaction."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.ready = asyncio.Event()
+        self.ready.set()
+
+    async def __call__(self, batch) -> None:
+        ids = [row["id"] for _, row in batch]
+        self.batches.append(ids)
+        await self.ready.wait()
+        if "bad" in ids:
+            raise OSError("disk full")
+
+
+@asynccontextmanager
+async def writing():
+    disk = Disk()
+    writer = GroupCommit(disk)
+    yield writer, disk
+    await writer.close()
+
+
+def put(writer: GroupCommit, id: str) -> asyncio.Task[None]:
+    return asyncio.create_task(writer.put(decisions, {"id": id}))
+
+
+async def test_what_waits_during_a_commit_goes_into_the_next_one_in_order():
+    async with writing() as (writer, disk):
+        disk.ready.clear()
+        tasks = [put(writer, "first")]
+        await settle()
+        tasks += [put(writer, f"{number}") for number in range(5)]
+        await settle()
+        disk.ready.set()
+        await asyncio.gather(*tasks)
+        assert disk.batches == [["first"], ["0", "1", "2", "3", "4"]]
+
+
+async def test_a_batch_is_bounded_and_nothing_is_lost_or_doubled():
+    async with writing() as (writer, disk):
+        ids = [f"{number}" for number in range(350)]
+        await asyncio.gather(*(put(writer, id) for id in ids))
+        assert [id for batch in disk.batches for id in batch] == ids
+        assert max(map(len, disk.batches)) == 100
+
+
+async def test_a_caller_waits_until_its_row_is_committed():
+    async with writing() as (writer, disk):
+        disk.ready.clear()
+        task = put(writer, "a")
+        await settle()
+        assert (disk.batches, task.done()) == ([["a"]], False)
+        disk.ready.set()
+        await task
+
+
+async def test_a_failed_transaction_tells_all_who_wait_for_it_and_the_next_one_works():
+    async with writing() as (writer, disk):
+        disk.ready.clear()
+        before = put(writer, "before")
+        await settle()
+        together = [put(writer, id) for id in ("a", "bad", "b")]
+        await settle()
+        disk.ready.set()
+        told = await asyncio.gather(before, *together, return_exceptions=True)
+        assert [type(each) for each in told] == [type(None), OSError, OSError, OSError]
+        await writer.put(decisions, {"id": "after"})
+
+
+async def test_whoever_leaves_harms_nobody():
+    async with writing() as (writer, disk):
+        disk.ready.clear()
+        first = put(writer, "first")
+        await settle()
+        leaving, staying = put(writer, "leaving"), put(writer, "staying")
+        await settle()
+        first.cancel()
+        leaving.cancel()
+        await settle()
+        disk.ready.set()
+        await staying
+        assert disk.batches == [["first"], ["leaving", "staying"]]
+        assert (first.cancelled(), leaving.cancelled()) == (True, True)
+
+
+async def test_close_waits_for_what_is_on_its_way_and_refuses_what_comes_later():
+    disk = Disk()
+    writer = GroupCommit(disk)
+    disk.ready.clear()
+    tasks = [put(writer, "a")]
+    await settle()
+    tasks.append(put(writer, "b"))
+    await settle()
+    closing = asyncio.create_task(writer.close())
+    await settle()
+    assert not closing.done()
+    disk.ready.set()
+    await closing
+    assert [task.done() for task in tasks] == [True, True]
+    with pytest.raises(WriterClosed):
+        await writer.put(decisions, {"id": "late"})
+    await writer.close()
+
+
+async def settle() -> None:
+    """Let everything run that can."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+# The database
+
+
+@asynccontextmanager
+async def opened(folder: Path):
+    database = await Database.open(folder)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def file_of(folder: Path) -> Path:
+    return folder / "modgate.sqlite"
+
+
+async def test_it_makes_its_folder_and_migrates(tmp_path):
+    async with opened(tmp_path / "new" / "var") as database, database.reader.connect() as connection:
+        assert (await connection.execute(text("select version_num from alembic_version"))).scalar_one() == NEWEST
+        assert (await connection.execute(text("pragma journal_mode"))).scalar_one() == "wal"
+
+
+async def test_what_was_written_is_there_when_it_is_opened_again(tmp_path):
+    async with opened(tmp_path) as database:
+        await DatabaseLedger(database).record(record())
+    async with opened(tmp_path) as database:
+        assert (await DatabaseLedger(database).find("mod_1", "acme")).id == "mod_1"
+
+
+async def test_the_migrations_lead_to_the_tables(tmp_path):
+    async with opened(tmp_path):
+        pass
+    engine = create_engine(f"sqlite:///{file_of(tmp_path)}")
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+
+
+def test_the_newest_revision_is_the_last_file():
+    scripts = ScriptDirectory(str(MIGRATIONS))
+    assert scripts.get_heads() == [NEWEST]
+
+
+def a_file(folder: Path) -> Path:
+    (folder / "var").write_text("not a folder")
+    return folder / "var"
+
+
+def below_a_file(folder: Path) -> Path:
+    return a_file(folder) / "deeper"
+
+
+def nowhere_to_write(folder: Path) -> Path:
+    return Path("/proc/modgate")  # refuses even root
+
+
+def a_folder_in_its_place(folder: Path) -> Path:
+    file_of(folder).mkdir()
+    return folder
+
+
+def another_format(folder: Path) -> Path:
+    file_of(folder).write_bytes(b"GIF89a" * 1000)
+    return folder
+
+
+def from_a_newer_modgate(folder: Path) -> Path:
+    asyncio.run(_open_and_close(folder))
+    with sqlite3.connect(file_of(folder)) as connection:
+        connection.execute("update alembic_version set version_num = '9999'")
+    connection.close()
+    return folder
+
+
+async def _open_and_close(folder: Path) -> None:
+    async with opened(folder):
+        pass
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [a_file, below_a_file, nowhere_to_write, a_folder_in_its_place, another_format, from_a_newer_modgate],
+    ids=lambda make: make.__name__,
+)
+def test_a_folder_that_cannot_be_used_is_a_mistake_of_the_configuration(tmp_path, broken: Callable[[Path], Path]):
+    folder = broken(tmp_path)
+    with pytest.raises(ConfigError, match=r"storage\.dir: .*modgate\.sqlite"):
+        asyncio.run(_open_and_close(folder))
+
+
+def test_several_processes_may_open_a_new_folder_at_the_same_moment(tmp_path):
+    """As `modgate serve --workers 2` does the first time."""
+    program = dedent("""
+        import asyncio, sys
+        from pathlib import Path
+        from gateway.store.database import Database
+
+        async def main():
+            print("ready", flush=True)
+            sys.stdin.readline()
+            await (await Database.open(Path(sys.argv[1]))).close()
+
+        asyncio.run(main())
+    """)
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    workers = [subprocess.Popen(command, **pipes) for _ in range(2)]
+    for worker in workers:
+        assert worker.stdout.readline() == "ready\n"
+    for worker in workers:
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    said = [worker.communicate(timeout=30)[1].strip().splitlines()[-1:] for worker in workers]
+    assert said == [[], []]
+    asyncio.run(_open_and_close(tmp_path))
+
+
+async def test_a_migration_that_fails_half_way_leaves_nothing_behind(tmp_path):
+    """Else the next start would find tables of a database that has no version."""
+    with sqlite3.connect(file_of(tmp_path)) as other:
+        other.execute("create table api_keys (in_the_way)")
+    with pytest.raises(ConfigError, match="api_keys already exists"):
+        await Database.open(tmp_path)
+    with other:
+        other.execute("drop table api_keys")
+    other.close()
+    async with opened(tmp_path) as database:
+        await DatabaseLedger(database).record(record())
+
+
+# Decisions and their evidence
+
+
+def record(id: str = "mod_1", tenant: str = "acme") -> Record:
+    """A caption and a picture; one provider looked at the caption only, one failed."""
+    signal = Signal("hate", 7250, "a", "hate", 0)
+    looked = Reading(
+        provider="a",
+        inputs=(0, 1),
+        signals=(signal,),
+        model="m-1",
+        opinion=Opinion("high"),
+        exchanges=(Exchange(200, '{"hate": 0.725}', 12.0),),
+        attempts=2,
+        latency_ms=15.0,
+    )
+    blind = Failure("a", (0, 1), "drift", "it did not look at this input", 2, 15.0, 200, '{"hate": 0.725}')
+    down = Failure("b", (1,), "unavailable", "HTTP 503", 1, 3.0, 503, "<html>Überlast</html>")
+    answers = (Answer(0, Role.ASK, looked), Answer(1, Role.ASK, blind), Answer(1, Role.FALLBACK, down))
+    inputs = (
+        Text("what they wrote"),
+        Image("ab" * 32, (View(b"jpeg", "image/jpeg", 1, 1),), "gif", 9, 5, "https://example.org/x.gif?key=1#f"),
+    )
+    facts = [
+        InputFacts(modality=part.modality, answers=tuple(a for a in answers if a.input == index), sees={}, need=1)
+        for index, part in enumerate(inputs)
+    ]
+    decision = decide(POLICY, facts)
+    return Record(
+        id=id,
+        created_at=1_764_000_000.25,
+        tenant=tenant,
+        request_id="req_1",
+        route="default",
+        policy=PolicyName(POLICY.name, POLICY.version, POLICY.hash),
+        context={"country": "DE", "strikes": 3, "nested": {"a": [1, 2.5, None, True]}, "user": "ü\u2028"},
+        content=tuple(digest(part) for part in inputs),
+        answers=answers,
+        decision=decision,
+        degraded=True,
+        tier=2,
+        timings=Timings(15.0, 0.1, 15.2),
+        objects=("a",),
+    )
+
+
+POLICY = load_policy(Path(__file__).parents[2] / "config" / "policies" / "social.yaml", TAXONOMY_READ, SHIPPED)
+
+
+async def test_a_decision_is_found_as_it_was_recorded(tmp_path):
+    async with opened(tmp_path) as database:
+        ledger = DatabaseLedger(database)
+        await ledger.record(record())
+        assert await ledger.find("mod_1", "acme") == record()
+
+
+@pytest.mark.parametrize("id, tenant", [("mod_1", "other"), ("mod_2", "acme"), ("", "acme"), ("mod_%", "acme")])
+async def test_another_tenants_decision_does_not_exist(tmp_path, id, tenant):
+    async with opened(tmp_path) as database:
+        ledger = DatabaseLedger(database)
+        await ledger.record(record())
+        with pytest.raises(NotFound) as caught:
+            await ledger.find(id, tenant)
+        assert (caught.value.http, caught.value.code) == (404, "unknown_decision")
+
+
+async def test_many_decisions_at_once_are_all_kept(tmp_path):
+    async with opened(tmp_path) as database:
+        ledger = DatabaseLedger(database)
+        ids = [f"mod_{number}" for number in range(250)]
+        await asyncio.gather(*(ledger.record(record(id)) for id in ids))
+        async with database.reader.connect() as connection:
+            kept = (await connection.execute(text("select count(*) from decisions"))).scalar_one()
+        assert kept == len(ids)
+
+
+def test_the_evidence_holds_no_content_and_no_secret_of_an_address():
+    told = str(evidence(record()))
+    assert "what they wrote" not in told
+    assert "key=1" not in told
+
+
+def test_the_evidence_keeps_what_was_said_even_where_it_says_nothing_of_another_input():
+    """One answer about two inputs bears on the first, and is a failure for the second."""
+    told = evidence(record())
+    assert [(signal["category"], signal["score"], signal["input"]) for signal in told["signals"]] == [
+        ("hate", 0.725, 0)
+    ]
+    assert [label["name"] for label in told["labels"]] == ["hate"]
+    assert {raw["provider"] for raw in told["raw"]} == {"a", "b"}
+
+
+@asynccontextmanager
+async def broken_disk(folder: Path):
+    """Every insert fails until `mend` is called, as it does on a full disk."""
+    async with opened(folder) as database:
+        other = sqlite3.connect(file_of(folder))
+        other.execute("create trigger full before insert on decisions begin select raise(abort, 'disk full'); end")
+        other.commit()
+
+        def mend() -> None:
+            other.execute("drop trigger full")
+            other.commit()
+
+        yield DatabaseLedger(database), mend
+        other.close()
+
+
+async def test_a_decision_that_cannot_be_kept_is_not_given(tmp_path):
+    async with broken_disk(tmp_path) as (ledger, mend):
+        with pytest.raises(Overloaded) as caught:
+            await ledger.record(record())
+        assert (caught.value.http, caught.value.code) == (503, "evidence_unavailable")
+        assert caught.value.retry_after
+        mend()
+        await ledger.record(record())
+        assert (await ledger.find("mod_1", "acme")).id == "mod_1"
+
+
+async def test_nor_is_one_that_comes_while_the_database_closes(tmp_path):
+    database = await Database.open(tmp_path)
+    await database.close()
+    with pytest.raises(Overloaded) as caught:
+        await DatabaseLedger(database).record(record())
+    assert caught.value.code == "evidence_unavailable"
+
+
+# Policies on disk
+
+
+def save(file: Path, said: str) -> None:
+    """All at once, so that nobody reads half of it."""
+    draft = file.with_suffix(".draft")
+    draft.write_text(said, encoding="utf-8")
+    draft.replace(file)
+
+
+def write(folder: Path, name: str, review: float = 0.5, policy: str = "") -> None:
+    save(folder / f"{name}.yaml", f"policy: {policy or name}\nthresholds: {{hate: {{review: {review}}}}}\n")
+
+
+def review_from(policies: PolicyBook, name: str | None) -> int | None:
+    return policies.get(name).rules["hate"].review
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    for name in ("first", "second", "third"):
+        write(tmp_path, name)
+    return tmp_path
+
+
+@pytest.fixture
+def policies(folder) -> PolicyBook:
+    policies = PolicyBook(folder, "first", TAXONOMY_READ, SHIPPED)
+    policies.load()
+    return policies
+
+
+@asynccontextmanager
+async def following(policies: PolicyBook):
+    """Yields a function that waits for this many more reloads and returns whether each worked."""
+    told: asyncio.Queue[bool] = asyncio.Queue()
+    watching = asyncio.create_task(policies.watch(told.put_nowait))
+
+    async def heard(count: int) -> list[bool]:
+        async with asyncio.timeout(3):
+            return [await told.get() for _ in range(count)]
+
+    yield heard
+    watching.cancel()
+    with suppress(asyncio.CancelledError):
+        await watching
+
+
+@pytest.fixture
+def often(monkeypatch):
+    monkeypatch.setattr(book, "LOOK_EVERY", 0.02)
+
+
+async def test_a_changed_file_counts_within_five_seconds(folder, policies):
+    async with following(policies) as heard:
+        write(folder, "second", 0.75)
+        assert await heard(1) == [True]
+    assert [review_from(policies, name) for name in (None, "second", "third")] == [5000, 7500, 5000]
+
+
+async def test_each_file_is_followed_by_itself(folder, policies, often):
+    async with following(policies) as heard:
+        write(folder, "first", 0.25)
+        save(folder / "second.yaml", "policy: second\nthresholds: {hate: {reveiw: 0.5}}\n")
+        (folder / "third.yaml").unlink()
+        write(folder, "fourth", 0.125)
+        write(folder, "fifth", 0.1, policy="first")
+        assert sorted(await heard(5)) == [False, False, False, True, True]
+    assert [review_from(policies, name) for name in ("first", "second", "third", "fourth")] == [2500, 5000, 5000, 1250]
+    assert policies.names == ["first", "fourth", "second", "third"]
+    assert sorted(policies.problems) == ["fifth.yaml", "second.yaml", "third.yaml"]
+    assert "second.yaml:2:21: unknown key" in policies.problems["second.yaml"]
+    assert "a second policy named 'first'" in policies.problems["fifth.yaml"]
+
+
+async def test_a_mended_file_counts_and_is_no_problem_any_more(folder, policies, often):
+    async with following(policies) as heard:
+        save(folder / "second.yaml", "policy: [")
+        assert await heard(1) == [False]
+        assert "second.yaml" in policies.problems
+        write(folder, "second", 0.25)
+        assert await heard(1) == [True]
+    assert (review_from(policies, "second"), policies.problems) == (2500, {})
+
+
+async def test_a_file_that_comes_back_counts_again(folder, policies, often):
+    async with following(policies) as heard:
+        (folder / "second.yaml").unlink()
+        assert await heard(1) == [False]
+        write(folder, "second", 0.25)
+        assert await heard(1) == [True]
+    assert (review_from(policies, "second"), policies.problems) == (2500, {})
+
+
+async def test_the_default_policy_cannot_be_renamed_away(tmp_path, often):
+    """A gateway without its default could answer nobody who names no policy: the last good one goes on."""
+    write(tmp_path, "a", policy="first")
+    policies = PolicyBook(tmp_path, "first", TAXONOMY_READ, SHIPPED)
+    policies.load()
+    async with following(policies) as heard:
+        write(tmp_path, "a", policy="renamed")
+        await heard(1)
+    assert policies.get(None)
+
+
+async def test_a_link_that_leads_nowhere_does_not_stop_it_from_following(folder, policies, often):
+    """Emacs leaves `.#second.yaml` beside a file that is being edited."""
+    async with following(policies) as heard:
+        (folder / ".#second.yaml").symlink_to("nobody@nowhere.1234")
+        await asyncio.sleep(0.1)
+        write(folder, "second", 0.75)
+        assert await heard(1) == [True]
+    assert review_from(policies, "second") == 7500
+
+
+async def test_test_files_and_other_files_are_no_policies(folder, policies, often):
+    async with following(policies) as heard:
+        (folder / "first.test.yaml").write_text("policy: ./first.yaml\ncases: []\n")
+        (folder / "README.md").write_text("# What we allow\n")
+        write(folder, "second", 0.75)
+        assert await heard(1) == [True]
+    assert policies.problems == {}
+
+
+@pytest.mark.parametrize(
+    "files, default, words",
+    [
+        ({}, "a", "there is no policy here"),
+        ({"a": "policy: a\nthresholds: {}\n", "b": "policy: a\nthresholds: {}\n"}, "a", "a second policy named 'a'"),
+        ({"a": "policy: a\nthresholds: {hatte: {}}\n"}, "a", "a.yaml:2:14: unknown category 'hatte'"),
+        ({"social": "policy: social\nthresholds: {}\n"}, "socail", "did you mean 'social'?"),
+    ],
+)
+def test_it_does_not_start_with_a_broken_folder(tmp_path, files, default, words):
+    for name, said in files.items():
+        (tmp_path / f"{name}.yaml").write_text(said)
+    with pytest.raises(ConfigError) as caught:
+        PolicyBook(tmp_path, default, TAXONOMY_READ, SHIPPED).load()
+    assert words in str(caught.value)
+
+
+def test_a_policy_goes_by_its_own_name_and_its_files(tmp_path):
+    write(tmp_path, "file", policy="own")
+    policies = PolicyBook(tmp_path, "own", TAXONOMY_READ, SHIPPED)
+    policies.load()
+    assert policies.get("own") is policies.get("file") is policies.get(None)
+    assert policies.names == ["own"]
+    with pytest.raises(UnknownPolicy) as caught:
+        policies.get("onw")
+    assert (caught.value.http, caught.value.hint) == (400, "did you mean 'own'?")
