@@ -134,7 +134,8 @@ def show(report: dict[str, Any]) -> None:
     reached = report["ratios"]["cpu_us"]["median"] <= report["goal"]
     errors = sum(figures["errors"] for round_ in report["rounds"] for figures in round_.values())
     console.print(
-        f"Goal: CPU at most {report['goal']} times the relay's: {'reached' if reached else 'missed'}. Errors: {errors:.0f}."
+        f"Goal: CPU at most {report['goal']} times the relay's: {'reached' if reached else 'missed'}. "
+        f"Errors: {errors:.0f}."
     )
 
 

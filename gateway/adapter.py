@@ -8,6 +8,7 @@ its own looking, off the event loop.
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -256,12 +257,20 @@ def one_image_each(content: Content) -> Iterator[Content]:
         yield Content(texts, content.context)
 
 
+def _height(finding: Finding) -> float:
+    """What is no number comes out on top: the table that translates it shall see it."""
+    value = finding.value
+    if value is None:
+        return -math.inf
+    return value if isinstance(value, int | float) and not math.isnan(value) else math.inf
+
+
 def merge(looks: list[Look]) -> Look:
     """Several looks at views of one thing as one: the highest value of each label, not looked only where nobody did."""
     best: dict[str, Finding] = {}
     for finding in (finding for look in looks for finding in look.findings):
         known = best.get(finding.label)
-        if known is None or known.value is None or (finding.value is not None and finding.value > known.value):
+        if known is None or _height(finding) > _height(known):
             best[finding.label] = finding
     return Look(
         findings=tuple(best.values()),

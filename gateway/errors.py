@@ -1,10 +1,12 @@
 """Every error modgate names.
 
 GatewayError
-├─ RequestError     the caller's; web/problems.py makes a 4xx or 503 of it
-│  ├─ BadContent 400 · UnknownPolicy 400 · Unauthorized 401 · Forbidden 403 · NotFound 404 · Conflict 409
+├─ RequestError     the caller hears it; web/problems.py or a dialect gives it its shape
+│  ├─ BadContent 400 · UnknownPolicy 400 · Unauthorized 401 · Forbidden 403
+│  ├─ NotFound 404 · NotAllowed 405 · Conflict 409
 │  ├─ TooLarge 413 · NotAnImage 415 · Unreadable 422
-│  └─ TooMany 429 · Overloaded 503              both carry Retry-After
+│  ├─ TooMany 429 · Overloaded 503              both carry Retry-After
+│  └─ Internal 500                              not theirs but ours; in their shape all the same
 └─ VendorError      becomes a Failure in the evidence, never a verdict
    ├─ ask again:    VendorTimeout · VendorThrottled · VendorUnavailable
    └─ do not:       VendorDenied (our key) · VendorRejected (this content) · VendorDrift (their shape)
@@ -64,6 +66,16 @@ class NotFound(RequestError):
     http = 404
 
 
+class NotAllowed(RequestError):
+    """That method is not for this address; `allow` names those that are, as the header of that name does."""
+
+    http = 405
+
+    def __init__(self, code: str, detail: str, *, allow: str):
+        super().__init__(code, detail, hint=f"Use {allow}.")
+        self.allow = allow
+
+
 class Conflict(RequestError):
     """It contradicts what has already happened."""
 
@@ -98,6 +110,12 @@ class Overloaded(RequestError):
     """Our limit is used up; nothing was started."""
 
     http = 503
+
+
+class Internal(RequestError):
+    """A bug of ours. The caller hears only the request id, by which the log knows it."""
+
+    http = 500
 
 
 class VendorError(GatewayError):

@@ -36,9 +36,13 @@ async def ask_all(leg: Leg, put: Put, in_time: Callable[[], bool]) -> list[Answe
     """All at once; each that fails is replaced by the next unused fallback, while there is time."""
     spare = iter(leg.fallback)
     if len(leg.ask) == 1:
-        return await _seat(leg.ask[0], spare, put, in_time)
-    seats = await asyncio.gather(*(_seat(provider, spare, put, in_time) for provider in leg.ask))
-    return [answer for seat in seats for answer in seat]
+        answers = await _seat(leg.ask[0], spare, put, in_time)
+    else:
+        seats = await asyncio.gather(*(_seat(provider, spare, put, in_time) for provider in leg.ask))
+        answers = [answer for seat in seats for answer in seat]
+    while _answered(answers) < leg.need and in_time() and (further := next(spare, None)):
+        answers.append(await put(further, Role.FALLBACK))  # more are needed than were asked
+    return answers
 
 
 async def _seat(provider: Provider, spare: Iterator[Provider], put: Put, in_time: Callable[[], bool]) -> list[Answer]:
@@ -53,10 +57,14 @@ async def ask_first(leg: Leg, put: Put, in_time: Callable[[], bool]) -> list[Ans
     answers: list[Answer] = []
     order = [*((provider, Role.ASK) for provider in leg.ask), *((spare, Role.FALLBACK) for spare in leg.fallback)]
     for provider, role in order:
-        if sum(answer.reading is not None for answer in answers) >= leg.need or (answers and not in_time()):
+        if _answered(answers) >= leg.need or (answers and not in_time()):
             break
         answers.append(await put(provider, role))
     return answers
+
+
+def _answered(answers: list[Answer]) -> int:
+    return sum(answer.reading is not None for answer in answers)
 
 
 STRATEGIES: Mapping[str, Strategy] = {"all": ask_all, "first": ask_first}

@@ -64,7 +64,7 @@ def check_size(width: int, height: int) -> None:
 
 def undecodable(detail: str) -> Unreadable:
     """The one error for every picture that does not decode."""
-    return Unreadable("image_undecodable", detail)
+    return Unreadable("image_undecodable", detail, hint="Save it again as JPEG or PNG, and send the whole file.")
 
 
 def survey(data: bytes) -> Survey:

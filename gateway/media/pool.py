@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
-from gateway.errors import Overloaded, RequestError, Unreadable
+from gateway.errors import Overloaded, RequestError
 from gateway.media.inspect import undecodable
 
 T = TypeVar("T")
@@ -179,8 +179,12 @@ class _Refused:
     kind: type[RequestError]
     code: str
     detail: str
-    hint: str = ""
-    starved: bool = False
+    hint: str
+    starved: bool
+
+    @classmethod
+    def by(cls, error: RequestError, *, starved: bool = False) -> _Refused:
+        return cls(type(error), error.code, error.detail, error.hint, starved)
 
 
 def _attempt(work: Callable[..., T], args: tuple[Any, ...]) -> T | _Refused:
@@ -188,11 +192,11 @@ def _attempt(work: Callable[..., T], args: tuple[Any, ...]) -> T | _Refused:
     try:
         return work(*args)
     except RequestError as error:
-        return _Refused(type(error), error.code, error.detail, error.hint)
+        return _Refused.by(error)
     except MemoryError:
-        return _Refused(Unreadable, "image_undecodable", "The image takes too much memory to decode.", starved=True)
+        return _Refused.by(undecodable("The image takes too much memory to decode."), starved=True)
     except BaseException as error:  # decoders raise what they like, and none of it may leave the worker
-        return _Refused(Unreadable, "image_undecodable", f"The image does not decode: {error}"[:200])
+        return _Refused.by(undecodable(f"The image does not decode: {error}"[:200]))
 
 
 def _confine(memory: int, modules: Sequence[str]) -> None:

@@ -53,7 +53,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Policy:
-    """A compiled policy. `hash` is `sha256:` over everything that can change a decision or a message."""
+    """A compiled policy. `hash` is `sha256:` over all that its file says and the taxonomy's version."""
 
     name: str
     version: int

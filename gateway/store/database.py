@@ -16,7 +16,7 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
-from sqlalchemy import Engine, Table, create_engine, event, insert
+from sqlalchemy import Connection, Engine, Table, create_engine, event, insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -44,6 +44,8 @@ class Database:
         file = folder / "modgate.sqlite"
         engine = create_engine(f"sqlite:///{file}", connect_args={"check_same_thread": False})
         event.listen(engine, "connect", _settle)
+        event.listen(engine, "connect", _leave_begin_to_us)
+        event.listen(engine, "begin", _begin)
         try:
             await asyncio.to_thread(_prepare, folder, engine)
         except (OSError, SQLAlchemyError, CommandError) as error:
@@ -82,6 +84,15 @@ def _settle(connection: Any, _record: object) -> None:
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA busy_timeout=5000")  # milliseconds; other workers of this machine write too
     cursor.close()
+
+
+def _leave_begin_to_us(connection: Any, _record: object) -> None:
+    """sqlite3 would commit each CREATE TABLE by itself, and a migration that fails half way would stay half done."""
+    connection.isolation_level = None
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _prepare(folder: Path, engine: Engine) -> None:

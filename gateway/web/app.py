@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.config import Config
-from gateway.errors import Overloaded, RequestError
+from gateway.errors import BadContent, Internal, NotAllowed, NotFound, Overloaded, RequestError
 from gateway.service import open_service
 from gateway.store.tables import api_keys
 from gateway.web.api.describe import describe_routes
@@ -26,7 +26,7 @@ from gateway.web.auth import ANONYMOUS, Caller, Keyring, Role, digest
 from gateway.web.dialects import DIALECT_ROUTES
 from gateway.web.endpoint import DESK, Desk, Endpoint, Visit
 from gateway.web.metrics import Metrics
-from gateway.web.problems import problem
+from gateway.web.problems import as_problem
 
 log = structlog.get_logger("modgate.web")
 
@@ -114,15 +114,14 @@ async def _answered(visit: Visit, endpoint: Endpoint | None, handler: Handler) -
             return await _admitted(visit, endpoint)
         return await endpoint.handle(visit)
     except RequestError as error:
-        visit.note["code"] = error.code
-        shape = endpoint.problem if endpoint else None
-        return shape(error, visit.id) if shape else problem(error.http, error.code, error.detail, visit.id)
+        refused = error
     except web.HTTPException as error:
-        return _plain_http(error, visit)
+        refused = _plain_http(error, visit)
     except Exception:  # the web is one of the two places that catch broadly
         log.exception("request_failed", id=visit.id)
-        detail = "Something went wrong on our side; nothing was decided. The log knows it by this request id."
-        return problem(500, "internal_error", detail, visit.id)
+        refused = Internal("internal_error", "Something went wrong on our side.", hint="Our log knows it by its id.")
+    visit.note["code"] = refused.code
+    return (endpoint.problem if endpoint else as_problem)(refused, visit.id)
 
 
 async def _admitted(visit: Visit, endpoint: Endpoint) -> web.StreamResponse:
@@ -142,22 +141,14 @@ async def _admitted(visit: Visit, endpoint: Endpoint) -> web.StreamResponse:
         desk.metrics.in_flight.dec()
 
 
-def _plain_http(error: web.HTTPException, visit: Visit) -> web.Response:
-    """aiohttp's own 404, 405 and the like, in our shape."""
+def _plain_http(error: web.HTTPException, visit: Visit) -> RequestError:
+    """aiohttp's own 404, 405 and the like, as ours."""
     if error.status == 404:
-        return problem(404, "unknown_route", "There is nothing at this address.", visit.id, {"hint": "See /docs."})
+        return NotFound("unknown_address", "There is nothing at this address.", hint="See /docs.")
     if error.status == 405:
-        allowed = error.headers.get("Allow", "")
-        extra = {"hint": f"Use {allowed}."}
-        return problem(
-            405,
-            "method_not_allowed",
-            f"{visit.request.method} is not for this address.",
-            visit.id,
-            extra,
-            {"Allow": allowed},
-        )
-    return problem(error.status, "http_error", error.reason, visit.id)
+        detail = f"{visit.request.method} is not for this address."
+        return NotAllowed("method_not_allowed", detail, allow=error.headers.get("Allow", ""))
+    return BadContent("bad_request", f"{error.reason}.", hint="Let your HTTP client write the request.")
 
 
 def _request_id(request: web.Request) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeVar, cast
 
 import orjson
@@ -144,12 +145,7 @@ def _first(errors: list[ErrorDetails], model: type[BaseModel], data: Any) -> Bad
     if error["type"] in _WANTED:
         said = f"should be {_WANTED[error['type']]}"
     else:
-        said = (
-            error["msg"]
-            .removeprefix("Value error, ")
-            .replace("Input should", "should")
-            .replace("String should", "should")
-        )
+        said = re.sub(r"^(Value error, |(Input|String) (?=should))", "", error["msg"])
     return BadContent("invalid_field", f"{at or 'The body'}: {said}.", hint=_HINT, at=at)
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import orjson
 from aiohttp import web
 
-from gateway.errors import RequestError
+from gateway.errors import NotAllowed, RequestError
 
 _TITLES = {
     400: "Bad request",
@@ -27,35 +26,28 @@ _TITLES = {
 
 
 def as_problem(error: RequestError, request_id: str) -> web.Response:
-    """The response for an error of the caller's, or an overload of ours."""
-    extra: dict[str, Any] = {key: value for key, value in (("hint", error.hint), ("at", error.at)) if value}
-    return problem(error.http, error.code, error.detail, request_id, extra, retry_headers(error))
-
-
-def problem(
-    status: int,
-    code: str,
-    detail: str,
-    request_id: str,
-    extra: dict[str, Any] | None = None,
-    headers: dict[str, str] | None = None,
-) -> web.Response:
+    """The response for an error, with `hint` and `at` where they are known."""
     body = {
-        "type": f"urn:modgate:problem:{code}",
-        "title": _TITLES.get(status, "Error"),
-        "status": status,
-        "code": code,
-        "detail": detail,
-        **(extra or {}),
+        "type": f"urn:modgate:problem:{error.code}",
+        "title": _TITLES[error.http],
+        "status": error.http,
+        "code": error.code,
+        "detail": error.detail,
+        **{key: value for key, value in (("hint", error.hint), ("at", error.at)) if value},
         "request_id": request_id,
     }
     return web.Response(
-        status=status, body=orjson.dumps(body), content_type="application/problem+json", headers=headers
+        status=error.http,
+        body=orjson.dumps(body),
+        content_type="application/problem+json",
+        headers=headers_for(error),
     )
 
 
-def retry_headers(error: RequestError) -> dict[str, str]:
-    """Retry-After, in whole seconds, where there is something to wait for."""
-    if error.http not in (429, 503):
-        return {}
-    return {"Retry-After": str(max(1, math.ceil(error.retry_after or 1)))}
+def headers_for(error: RequestError) -> dict[str, str]:
+    """Retry-After, in whole seconds, where there is something to wait for; Allow where another method would do."""
+    if isinstance(error, NotAllowed):
+        return {"Allow": error.allow}
+    if error.http in (429, 503):
+        return {"Retry-After": str(max(1, math.ceil(error.retry_after or 1)))}
+    return {}

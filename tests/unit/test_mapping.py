@@ -204,7 +204,7 @@ def test_what_a_vendor_covers_depends_on_the_modality():
 
 @pytest.mark.parametrize(
     "looked, inputs",
-    [(None, [0, 1]), ({TEXT}, [0]), ({IMAGE}, [1]), ({TEXT, IMAGE}, [0, 1])],
+    [(None, [0, 1]), ({TEXT}, [0]), ({IMAGE}, [1]), ({TEXT, IMAGE}, [0, 1]), (set(), [])],
 )
 def test_a_finding_bears_on_the_inputs_that_were_looked_at(looked, inputs):
     finding = Finding("Hate", 50, None if looked is None else frozenset(looked))
@@ -212,10 +212,9 @@ def test_a_finding_bears_on_the_inputs_that_were_looked_at(looked, inputs):
     assert sorted(signal.input for signal in found if signal.score is not None) == inputs
 
 
-@pytest.mark.parametrize("looked", [{TEXT}, set()])
-def test_a_finding_about_what_was_not_sent_is_drift(looked):
+def test_a_finding_about_what_was_not_sent_is_drift():
     with pytest.raises(VendorDrift):
-        ACME_TABLE.translate(Look((Finding("Hate", 50, frozenset(looked)),)), "acme", {IMAGE: 0})
+        ACME_TABLE.translate(Look((Finding("Hate", 50, frozenset({TEXT})),)), "acme", {IMAGE: 0})
 
 
 def test_a_label_that_cannot_be_seen_in_an_image_says_nothing_of_one():

@@ -144,7 +144,7 @@ async def test_a_model_that_is_no_route_is_echoed(gateway, client):
 
 async def test_a_model_that_is_a_route_is_asked(gateway, client):
     usual, other = len(gateway.usual.heard), len(gateway.other.heard)
-    answer = await gateway.asked(client, input="I will kill them all", model="second")
+    answer = await gateway.asked(client, input=f"I will kill them all, said {client.__name__}", model="second")
     assert answer.results[0].flagged is True
     assert (len(gateway.usual.heard), len(gateway.other.heard)) == (usual, other + 1)
 

@@ -27,7 +27,7 @@ from gateway.web.auth import Role
 from gateway.web.bodies import read_json
 from gateway.web.endpoint import Endpoint, Visit
 from gateway.web.locales import locale_of
-from gateway.web.problems import retry_headers
+from gateway.web.problems import headers_for
 
 CATEGORIES = {
     "harassment": "harassment",
@@ -265,7 +265,7 @@ def as_openai_error(error: RequestError, request_id: str) -> web.Response:
         }
     }
     return web.Response(
-        status=status, body=orjson.dumps(body), content_type="application/json", headers=retry_headers(error)
+        status=status, body=orjson.dumps(body), content_type="application/json", headers=headers_for(error)
     )
 
 
