@@ -13,7 +13,7 @@ from typing import ClassVar
 from adapters.openai import Adapter as OpenAIAdapter
 from adapters.openai import OpenAISettings, word
 from gateway.adapter import Address, Call, Reply, VendorSettings
-from gateway.domain import Content, Finding, Image, Opinion
+from gateway.domain import Content, Finding, Image, Minimum, Opinion
 from gateway.errors import VendorRejected
 
 
@@ -35,6 +35,6 @@ class Adapter(OpenAIAdapter):
             raise VendorRejected("takes images by HTTPS address only, and this one came as bytes")
         return str(image.url)
 
-    def read(self, reply: Reply) -> Iterator[Finding | Opinion]:
+    def read(self, reply: Reply) -> Iterator[Finding | Opinion | Minimum]:
         yield from super().read(reply)
         yield Opinion(word(reply["evolink_summary"]["risk_level"]))

@@ -15,7 +15,7 @@ import pybase64
 from pydantic import SecretStr
 
 from gateway.adapter import Address, Call, Reply, VendorAdapter, VendorSettings, one_image_each
-from gateway.domain import Content, Finding, Image, Modality, Opinion
+from gateway.domain import Content, Finding, Image, Minimum, Modality, Opinion
 from gateway.errors import VendorDenied, VendorError
 
 
@@ -67,17 +67,20 @@ class Adapter(VendorAdapter):
         [view] = image.views
         return f"data:{view.media_type};base64,{pybase64.b64encode_as_string(view.data)}"
 
-    def read(self, reply: Reply) -> Iterator[Finding | Opinion]:
+    def read(self, reply: Reply) -> Iterator[Finding | Opinion | Minimum]:
         [result] = reply["results"]
         applied = result.get("category_applied_input_types")
         for label, score in result["category_scores"].items():
+            if score is None:
+                raise ValueError(f"the score of '{label}' is null")  # it would read as "did not look"
             if applied is None:  # compatible servers leave it out; our table knows which labels can be about an image
-                yield Finding(label, checked(score))
+                yield Finding(label, score)
                 continue
-            if not isinstance(applied[label], list):
+            kinds = applied[label]
+            if not isinstance(kinds, list):
                 raise TypeError(f"the applied types of '{label}' are no list")
-            looked = looked_at(tuple(applied[label]))
-            yield Finding(label, checked(score) if looked else None, looked)  # None: did not look. Never 0
+            looked = looked_at(tuple(kinds))
+            yield Finding(label, score if looked else None, looked)  # None: did not look. Never 0
 
     def version(self, reply: Reply) -> str:
         return word(reply["model"])
@@ -98,10 +101,3 @@ def word(said: Any) -> str:
     if not isinstance(said, str):
         raise TypeError(f"{type(said).__name__} where a name should be")
     return said[:80]
-
-
-def checked(score: Any) -> float:
-    """A score that is there; ValueError for null, which would otherwise read as "did not look"."""
-    if score is None:
-        raise ValueError("a score is null")
-    return score  # type: ignore[no-any-return]  # the table checks type and scale

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import statistics
 import sys
 import tempfile
@@ -21,7 +22,7 @@ from rich.progress import track
 from rich.table import Table
 
 from bench.load import closed_loop, open_loop, request
-from bench.processes import cpu_seconds, free_port, load_average, memory_mb, running
+from bench.processes import cpu_seconds, free_port, load_average, memory_mb, pin, running
 
 TEXT = (
     "I have been to the lake with my sister and her two children; we had a picnic, the weather was fine, and in the "
@@ -69,12 +70,15 @@ def measure(rounds: int, seconds: float) -> dict[str, Any]:
             "relay": ("-m", "bench.relay", str(relay), f"http://127.0.0.1:{vendor}/v1/moderations"),
             "modgate": ("-m", "gateway.cli", "serve", "--config", str(config)),
         }
+        targets = ["relay", "modgate"]
         ports = {"vendor": vendor, "relay": relay, "modgate": gateway}
         pids = {
             name: stack.enter_context(running(*command, port=ports[name], log=Path(folder) / f"{name}.log"))
             for name, command in start.items()
         }
-        targets = ["relay", "modgate"]
+        for name, pid in pids.items():  # what is measured has a core of its own; the vendor shares ours
+            pin(pid, 0 if name in targets else 1)
+        pin(os.getpid(), 1)
         for name in targets:
             asyncio.run(closed_loop(ports[name], request(ports[name], PATH, BODY), CONNECTIONS, 1.0))
         taken = []

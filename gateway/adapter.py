@@ -12,11 +12,12 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from gateway.domain import Content, Exchange, Finding, Image, Look, Modality, Opinion, Text
+from gateway.domain import Content, Exchange, Finding, Image, Look, Minimum, Modality, Opinion, Text
 from gateway.errors import (
     VendorDenied,
     VendorDrift,
@@ -155,8 +156,12 @@ class VendorAdapter(ABC):
         """The calls that put this content to the vendor. VendorRejected where it cannot be put."""
 
     @abstractmethod
-    def read(self, reply: Reply) -> Iterable[Finding | Opinion]:
+    def read(self, reply: Reply) -> Iterable[Finding | Opinion | Minimum]:
         """The vendor's words in a 200. Trust the documented shape: a surprise becomes VendorDrift by itself."""
+
+    def sign(self, call: Call, now: datetime) -> Call:
+        """The call as it is sent, where a vendor wants it signed at that moment (UTC)."""
+        return call
 
     def version(self, reply: Reply) -> str | None:
         """The model that answered, in the vendor's words."""
@@ -176,7 +181,7 @@ class VendorAdapter(ABC):
         """Send what `ask` says, read every answer, and put together what was said of the same thing."""
         calls = list(self.ask(content))
         if len(calls) == 1:
-            return self._understand(await send(self.address, calls[0]))
+            return await self._exchange(calls[0], send)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._view(call, send)) for call in calls]
         looks = [task.result() for task in tasks]
@@ -187,9 +192,14 @@ class VendorAdapter(ABC):
 
     async def _view(self, call: Call, send: Transport) -> Look | VendorError:
         try:
-            return self._understand(await send(self.address, call))
+            return await self._exchange(call, send)
         except VendorError as error:
             return error
+
+    async def _exchange(self, call: Call, send: Transport) -> Look:
+        reply = await send(self.address, self.sign(call, datetime.now(UTC)))
+        reply.about = call.about
+        return self._understand(reply)
 
     def _understand(self, reply: Reply) -> Look:
         if reply.status != 200:
@@ -200,9 +210,12 @@ class VendorAdapter(ABC):
         except (LookupError, TypeError, ValueError, AttributeError) as surprise:
             detail = f"the answer is not of the documented shape: {type(surprise).__name__} {str(surprise)[:120]}"
             raise VendorDrift(detail, http=reply.status, raw=reply.body[:2048]) from surprise
+        findings = tuple([word for word in said if isinstance(word, Finding)])
+        others = [word for word in said if not isinstance(word, Finding)] if len(findings) < len(said) else []
         return Look(
-            findings=tuple(word for word in said if isinstance(word, Finding)),
-            opinion=next((word for word in said if isinstance(word, Opinion)), None),
+            findings=findings,
+            opinion=next((word for word in others if isinstance(word, Opinion)), None),
+            minimum=next((word.value for word in others if isinstance(word, Minimum)), None),
             model=model,
             exchanges=(Exchange(reply.status, reply.text, reply.latency_ms),),
         )
@@ -275,6 +288,7 @@ def merge(looks: list[Look]) -> Look:
     return Look(
         findings=tuple(best.values()),
         opinion=next((look.opinion for look in looks if look.opinion), None),
+        minimum=max((look.minimum for look in looks if look.minimum is not None), default=None),
         model=next((look.model for look in looks if look.model), None),
         exchanges=tuple(exchange for look in looks for exchange in look.exchanges),
     )

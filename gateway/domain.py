@@ -139,12 +139,21 @@ class Finding:
     """One statement of a vendor: a label of its own and a value on its own scale.
 
     `value` None means the vendor says it did not look. `looked` are the modalities the value was computed on; None
-    means all that were sent.
+    means all that were sent. `open` marks a word of an open vocabulary, which names a thing in the picture: where no
+    table knows it, it is a `label/…` and no alarm.
     """
 
     label: str
     value: float | None
     looked: frozenset[Modality] | None = None
+    open: bool = False
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """The value, on the vendor's own scale, below which it names no label in this answer."""
+
+    value: float
 
 
 @dataclass(frozen=True)
@@ -169,6 +178,7 @@ class Look:
 
     findings: tuple[Finding, ...]
     opinion: Opinion | None = None
+    minimum: float | None = None
     model: str | None = None
     exchanges: tuple[Exchange, ...] = ()
 

@@ -7,17 +7,16 @@ answer that looked at nothing are drift: they become a Failure, never a clean re
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from gateway.domain import FULL, Action, Look, Modality, Signal
+from gateway.domain import FULL, Action, Finding, Look, Modality, Signal
 from gateway.errors import VendorDrift
 from gateway.taxonomy import Taxonomy
 from gateway.yamlfile import Document, load
@@ -41,7 +40,7 @@ class Meaning(BaseModel):
     both: tuple[str, ...] = Field(default=(), alias="and")
     also: tuple[str, ...] = ()
 
-    @cached_property
+    @property
     def scored(self) -> tuple[str, ...]:
         return (self.slug, *self.both)
 
@@ -66,6 +65,21 @@ class VendorFile(BaseModel):
     objects: bool = False  # its labels name things seen, worth showing beside the scores
 
 
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """A label as translating needs it."""
+
+    scored: tuple[str, ...]
+    also: tuple[str, ...]
+    seen_in: frozenset[Modality]
+
+
+def _word(label: str, meaning: Meaning, file: VendorFile) -> _Word:
+    lists = {Modality.IMAGE: file.image, Modality.TEXT: file.text}
+    seen_in = frozenset(modality for modality, names in lists.items() if names is None or label in names)
+    return _Word(meaning.scored, meaning.also, seen_in)
+
+
 class VendorTable:
     """One vendor's table, ready to translate.
 
@@ -80,10 +94,9 @@ class VendorTable:
         self.objects = file.objects
         self._low, self._high = file.scale
         self._silence = file.silence
-        self._meanings: Mapping[str, Meaning] = file.labels
+        self._words = {label: _word(label, meaning, file) for label, meaning in file.labels.items()}
         self._tree = file.tree
         self._ignored = frozenset(file.unmapped)
-        self._seen_in = {Modality.IMAGE: file.image, Modality.TEXT: file.text}
         self._check(document, file, taxonomy)
 
     def _check(self, document: Document, file: VendorFile, taxonomy: Taxonomy) -> None:
@@ -95,7 +108,8 @@ class VendorTable:
                     hint = taxonomy.suggest(slug)
                     raise document.error(("labels", label), f"'{slug}' is not a category of the taxonomy", hint=hint)
         lists: dict[tuple[str, ...], tuple[str, ...]] = {
-            **{(modality.value,): names or () for modality, names in self._seen_in.items()},
+            ("image",): file.image or (),
+            ("text",): file.text or (),
             **{("tree", parent): children for parent, children in file.tree.items()},
         }
         for where, names in lists.items():
@@ -113,9 +127,7 @@ class VendorTable:
 
     def covers(self, modality: Modality) -> frozenset[str]:
         """The categories this vendor can give a score for, in content of this modality."""
-        return frozenset(
-            slug for label, meaning in self._meanings.items() if self._sees(label, modality) for slug in meaning.scored
-        )
+        return frozenset(slug for word in self._words.values() if modality in word.seen_in for slug in word.scored)
 
     def translate(self, look: Look, provider: str, inputs: Mapping[Modality, int]) -> tuple[Signal, ...]:
         """Signals about the inputs that were sent (modality → index in the submission).
@@ -123,56 +135,73 @@ class VendorTable:
         Raises VendorDrift where the findings cannot be what they claim to be.
         """
         self._check_silence({finding.label for finding in look.findings})
-        scores = {
-            finding.label: self._score(finding.label, finding.value)
-            for finding in look.findings
-            if finding.value is not None and finding.label not in self._ignored
-        }
         signals: list[Signal] = []
         for finding in look.findings:
-            label = finding.label
-            score = scores.get(label)
-            if score is None or (self._tree and self._explained(label, scores)):
+            label, value, looked = finding.label, finding.value, finding.looked
+            if value is None or label in self._ignored:
                 continue
-            if finding.looked and finding.looked.isdisjoint(inputs):
+            score = self._score(label, value)
+            if looked and looked.isdisjoint(inputs):
                 raise VendorDrift(f"'{_harmless(label)}' is said of what was not sent")
-            scored, also = self._slugs(label)
+            word = self._words.get(label) or self._new_word(finding)
             for modality, index in inputs.items():
-                if self._sees(label, modality) if finding.looked is None else modality in finding.looked:
-                    signals += [Signal(slug, score, provider, label, index) for slug in scored]
-                    signals += [Signal(slug, None, provider, label, index) for slug in also]
+                if modality in (word.seen_in if looked is None else looked):
+                    for slug in word.scored:
+                        signals.append(Signal(slug, score, provider, label, index))
+                    for slug in word.also:
+                        signals.append(Signal(slug, None, provider, label, index))
+        if self._tree:
+            signals = self._unexplained(signals)
+        if self._silence is Silence.BELOW_MINIMUM:
+            signals += self._quiet(look, provider, inputs, signals)
         return tuple(signals)
 
-    def _slugs(self, label: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The categories a label scores, and those it may be about."""
-        meaning = self._meanings.get(label)
-        if meaning is None:
-            return (f"unmapped/{self.vendor}/{_harmless(label)}",), ()
-        return meaning.scored, meaning.also
+    def _quiet(
+        self, look: Look, provider: str, inputs: Mapping[Modality, int], signals: list[Signal]
+    ) -> Iterator[Signal]:
+        """For every category without a score: that it is below the minimum this answer names labels from.
 
-    def _sees(self, label: str, modality: Modality) -> bool:
-        """Whether this label can be about content of this modality. Of a new label nobody knows."""
-        names = self._seen_in[modality]
-        return names is None or label in names or label not in self._meanings
+        Where nobody said from which value on, nothing is known of them.
+        """
+        if look.minimum is None:
+            return
+        below = self._score("minimum", look.minimum)
+        for modality, index in inputs.items():
+            scored = {signal.category for signal in signals if signal.input == index}
+            for slug in sorted(self.covers(modality) - scored):
+                yield Signal(slug, None, provider, "", index, below)
+
+    def _score(self, label: str, value: Any) -> int:
+        """0..10,000, rounded half to even. Raises VendorDrift for what is no number or off the scale."""
+        if type(value) is not float and type(value) is not int:
+            raise VendorDrift(f"the value of '{_harmless(label)}' is {str(value)[:40]!r}, not a number")
+        share = (value - self._low) / (self._high - self._low)
+        if 0 <= share <= 1:
+            return round(share * FULL)
+        if -_ROUNDING <= share <= 1 + _ROUNDING:
+            return FULL if share > 1 else 0
+        raise VendorDrift(f"'{_harmless(label)}' has the value {value:g}, off {self._low:g}..{self._high:g}")
+
+    def _new_word(self, finding: Finding) -> _Word:
+        """A label no table knows: where it can be seen nobody knows."""
+        root = "label" if finding.open else f"unmapped/{self.vendor}"
+        return _Word((f"{root}/{_harmless(finding.label)}",), (), frozenset(Modality))
 
     def _check_silence(self, labels: Set[str]) -> None:
         if len(labels) > _MOST_LABELS:
             raise VendorDrift(f"the answer names {len(labels)} labels")
-        if self._silence is Silence.DRIFT and not self._meanings.keys() <= labels:
-            missing = sorted(self._meanings.keys() - labels)
+        if self._silence is Silence.DRIFT and not self._words.keys() <= labels:
+            missing = sorted(self._words.keys() - labels)
             raise VendorDrift(f"the answer names every label but {', '.join(missing[:5])}")
 
-    def _explained(self, label: str, scores: Mapping[str, int]) -> bool:
-        """A label that comes with its ancestors: the ancestor's score says nothing that the child does not say."""
-        return any(scores.get(child, -1) >= scores[label] for child in self._tree.get(label, ()))
+    def _unexplained(self, signals: list[Signal]) -> list[Signal]:
+        """Without the labels that came only as ancestors: their score says nothing that a child's does not say."""
+        scores = {signal.label: signal.score for signal in signals if signal.score is not None}
 
-    def _score(self, label: str, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise VendorDrift(f"the value of '{_harmless(label)}' is {str(value)[:40]!r}, not a number")
-        share = (value - self._low) / (self._high - self._low)
-        if not -_ROUNDING <= share <= 1 + _ROUNDING:
-            raise VendorDrift(f"'{_harmless(label)}' has the value {value:g}, not within {self._low:g}..{self._high:g}")
-        return min(FULL, max(0, round(share * FULL)))
+        def explained(label: str) -> bool:
+            return any(scores.get(child, -1) >= scores[label] for child in self._tree.get(label, ()))
+
+        return [signal for signal in signals if not explained(signal.label)]
 
 
 def _harmless(label: str) -> str:

@@ -14,18 +14,35 @@ import orjson
 from gateway.errors import VendorDrift
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call:
-    """One request to a vendor. `path` is appended to the provider's base address; `json` is sent as compact JSON."""
+    """One request to a vendor. `path` is appended to the provider's base address; `query` to that, encoded.
+
+    The body is `json`, sent compact, or `data` with the Content-Type that `headers` name. `about` is the adapter's own
+    note of what it asked, for reading the answer; it is not sent.
+    """
 
     method: str
     path: str
     headers: Mapping[str, str] = field(default_factory=dict)
     json: Any = None
+    data: bytes | None = None
+    query: Mapping[str, str] | None = None
+    about: str = ""
+
+    @cached_property
+    def body(self) -> bytes | None:
+        """The bytes that are sent."""
+        return orjson.dumps(self.json) if self.json is not None else self.data
 
 
 class Reply:
-    """What came back: status, headers (found in any letter case) and at most the transport's cap of body."""
+    """What came back: status, headers (found in any letter case) and at most the transport's cap of body.
+
+    `about` is the note on the call that this answers.
+    """
+
+    about: str = ""
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes, latency_ms: float = 0.0):
         self.status = status

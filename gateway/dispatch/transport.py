@@ -6,7 +6,6 @@ import asyncio
 import ssl
 
 import aiohttp
-import orjson
 from yarl import URL
 
 from gateway.adapter import Call, Reply, Transport
@@ -57,12 +56,13 @@ class HttpTransport:
             raise RuntimeError("the transport is not open")
         where = address + call.path
         url = self._urls.get(where) or self._urls.setdefault(where, URL(where))
-        body = orjson.dumps(call.json) if call.json is not None else None
+        if call.query:
+            url = url.with_query(call.query)
         clock = asyncio.get_running_loop().time
         started = clock()
         try:
             async with self._session.request(
-                call.method, url, data=body, headers={**_JSON, **call.headers}, allow_redirects=False
+                call.method, url, data=call.body, headers={**_JSON, **call.headers}, allow_redirects=False
             ) as response:
                 answer = await _capped(response)
         except (aiohttp.ClientError, OSError) as error:

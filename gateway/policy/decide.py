@@ -25,6 +25,7 @@ from gateway.policy.policy import Policy, Rule
 from gateway.taxonomy import kin
 
 Tally = dict[str, dict[str, int]]  # category → provider → score, parents at least as high as their children
+Judged = dict[str, tuple[int, str]]  # category → highest score in it under the same threshold, and whose it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +43,13 @@ class InputFacts:
     unseen: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Found:
-    """What the signals on one input come to."""
+    """What the signals on one input come to. `quiet`: looked, and reports nothing above its minimum."""
 
     scores: Tally
-    judged: dict[str, tuple[int, str]]  # category → highest score in it under the same threshold, and whose it is
-    quiet: dict[str, set[str]]  # category → providers that looked and report nothing above their minimum
+    judged: Judged
+    quiet: dict[str, set[str]]  # category → providers
 
     def covered(self, slug: str) -> int:
         """How many providers looked at this category well enough to count."""
@@ -66,7 +67,7 @@ def decide(policy: Policy, facts: Sequence[InputFacts], locale: str | None = Non
         missing.update((reason.category, None) for reason in here if reason.code == MISSING and reason.category)
         actions.append(worst([Action.ALLOW, *(reason.action for reason in here)]))
         reasons += here
-    verdicts = _verdicts(policy, facts, _together(found), found)
+    verdicts = _verdicts(policy, facts, found)
     top, score = _highest(policy, verdicts)
     return Decision(
         action=worst(actions),
@@ -86,26 +87,29 @@ MISSING = "coverage_missing"
 
 
 def _find(policy: Policy, index: int, fact: InputFacts) -> _Found:
-    found = _Found({}, {}, {})
+    scores: Tally = {}
+    judged: Judged = {}
+    quiet: dict[str, set[str]] = {}
     for answer in fact.answers:
         for signal in answer.reading.signals if answer.reading else ():
             if signal.input != index:
                 continue
-            rule, score, provider = policy.rule_for(signal.category), signal.score, signal.provider
-            if score is not None:
-                for slug in kin(signal.category):
-                    row = found.scores.setdefault(slug, {})
-                    if score >= row.get(provider, 0):
-                        row[provider] = score
-                    if rule and score >= found.judged.get(slug, _NOTHING)[0] and policy.rule_for(slug) is rule:
-                        found.judged[slug] = (score, signal.category)
-            elif _low_enough(rule, signal.below):
-                for slug in kin(signal.category):
-                    found.quiet.setdefault(slug, set()).add(provider)
-    return found
-
-
-_NOTHING = (-1, "")
+            line, score, provider = policy.line(signal.category), signal.score, signal.provider
+            if score is None:
+                if _low_enough(line.rule, signal.below):
+                    for slug in line.kin:
+                        quiet.setdefault(slug, set()).add(provider)
+                continue
+            for slug in line.kin:
+                row = scores.get(slug)
+                if row is None:
+                    scores[slug] = {provider: score}
+                elif score > row.get(provider, -1):
+                    row[provider] = score
+            for slug in line.together:
+                if slug not in judged or score >= judged[slug][0]:
+                    judged[slug] = (score, signal.category)
+    return _Found(scores, judged, quiet)
 
 
 def _low_enough(rule: Rule | None, below: int | None) -> bool:
@@ -116,10 +120,11 @@ def _low_enough(rule: Rule | None, below: int | None) -> bool:
 def _over_thresholds(policy: Policy, seen: _Found, index: int) -> Iterator[Reason]:
     for slug, (score, category) in seen.judged.items():
         rule = policy.rules.get(slug)
-        action = rule.judge(score) if rule else Action.ALLOW
-        if rule and action is not Action.ALLOW:
-            name = f"thresholds.{slug}.{action.value}"
-            yield Reason(rule.code, action, name, "", category, score, rule.bound(action), index)
+        if rule is None or rule.lowest is None or score < rule.lowest:
+            continue
+        action = rule.judge(score)
+        name = f"thresholds.{slug}.{action.value}"
+        yield Reason(rule.code, action, name, "", category, score, rule.bound(action), index)
 
 
 def _gaps(fact: InputFacts, index: int) -> Iterator[Reason]:
@@ -142,50 +147,49 @@ def _uncovered(policy: Policy, fact: InputFacts, seen: _Found, index: int) -> It
             yield Reason(MISSING, Action(rule.on_missing), f"coverage.{slug}", "", slug, input=index)
 
 
-def _together(found: Sequence[_Found]) -> Tally:
+def _together(found: Sequence[_Found]) -> tuple[Tally, Judged]:
     """Scores over all inputs: the worst input decides."""
     if len(found) == 1:
-        return found[0].scores
-    merged: Tally = {}
+        return found[0].scores, found[0].judged
+    scores: Tally = {}
+    judged: Judged = {}
     for seen in found:
         for slug, row in seen.scores.items():
-            into = merged.setdefault(slug, {})
+            into = scores.setdefault(slug, {})
             for provider, score in row.items():
                 into[provider] = max(score, into.get(provider, 0))
-    return merged
+        for slug, highest in seen.judged.items():
+            judged[slug] = max(highest, judged.get(slug, highest))
+    return scores, judged
 
 
-def _verdicts(
-    policy: Policy, facts: Sequence[InputFacts], scores: Tally, found: Sequence[_Found]
-) -> dict[str, CategoryVerdict]:
-    """Categories the policy names, then whatever else was scored."""
-    blind = _blind(facts, found)
-    verdicts = {
-        slug: _UNSCORED[blind.get(slug, State.NOT_COVERED)] for fact in facts for slug in policy.listed[fact.modality]
-    }
+def _verdicts(policy: Policy, facts: Sequence[InputFacts], found: Sequence[_Found]) -> dict[str, CategoryVerdict]:
+    """Categories the policy names, then whatever else was scored.
+
+    Each is judged by what in it falls under its threshold, not by a child that has one of its own.
+    """
+    scores, judged = _together(found)
+    verdicts: dict[str, CategoryVerdict] = {}
+    for fact in facts:
+        verdicts.update(dict.fromkeys(policy.listed[fact.modality], _UNSCORED[State.NOT_COVERED]))
+    for slug, state in _blind(facts, found).items():
+        if slug in verdicts:
+            verdicts[slug] = _UNSCORED[state]
     for slug, row in scores.items():
-        score = max(row.values())
-        verdicts[slug] = CategoryVerdict(score, State.SCORED, _judge(policy, slug, found), row)
+        rule = policy.line(slug).rule
+        action = rule.judge(judged[slug][0]) if rule and slug in judged else Action.ALLOW
+        verdicts[slug] = CategoryVerdict(max(row.values()), State.SCORED, action, row)
     return verdicts
-
-
-def _judge(policy: Policy, slug: str, found: Sequence[_Found]) -> Action:
-    """What the policy says of a category: of what in it falls under its threshold, not of a child that has its own."""
-    rule = policy.rule_for(slug)
-    return rule.judge(max(seen.judged.get(slug, _NOTHING)[0] for seen in found)) if rule else Action.ALLOW
 
 
 def _highest(policy: Policy, verdicts: Mapping[str, CategoryVerdict]) -> tuple[str | None, int | None]:
     """The category with the highest score, the most particular one where a parent merely repeats its child."""
-    ranked = [
-        (verdict.score, slug.count("/"), slug)
-        for slug, verdict in verdicts.items()
-        if verdict.score is not None and not policy.is_context(slug)
-    ]
-    if not ranked:
-        return None, None
-    score, _, slug = max(ranked)
-    return slug, score
+    best: tuple[int, int, str] = (-1, 0, "")
+    for slug, verdict in verdicts.items():
+        score = verdict.score
+        if score is not None and score >= best[0] and not policy.line(slug).context:
+            best = max(best, (score, slug.count("/"), slug))
+    return (best[2], best[0]) if best[2] else (None, None)
 
 
 _UNSCORED = {state: CategoryVerdict(None, state, Action.ALLOW, {}) for state in State}
@@ -215,7 +219,7 @@ def _sorted(policy: Policy, reasons: list[Reason]) -> list[Reason]:
 
     def rank(reason: Reason) -> tuple[int, int, int, int]:
         margin = reason.score - reason.threshold if reason.score is not None and reason.threshold is not None else 0
-        rule = policy.rule_for(reason.category) if reason.category else None
+        rule = policy.line(reason.category).rule if reason.category else None
         return (-reason.action.strictness, -margin, rule.order if rule else -1, reason.input or 0)
 
     return sorted(reasons, key=rank)
@@ -227,6 +231,6 @@ def _worded(policy: Policy, reason: Reason, facts: Sequence[InputFacts], locale:
     if reason.score is None:
         keys: tuple[str, ...] = (reason.code, "coverage")
     else:
-        rule = policy.rule_for(reason.category) if reason.category else None
+        rule = policy.line(reason.category).rule if reason.category else None
         keys = keys_for(reason.code, reason.category, reason.action, rule.message if rule else "")
     return replace(reason, message=policy.messages.say(keys, locale, modality))

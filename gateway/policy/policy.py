@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import orjson
@@ -44,11 +45,21 @@ class Rule:
         """The threshold that leads to this action."""
         return self.block if action is Action.BLOCK else self.review
 
-    @property
+    @cached_property
     def lowest(self) -> int | None:
         """The lowest score that is not allowed."""
         bounds = [bound for bound in (self.review, self.block) if bound is not None]
         return min(bounds, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Where a category stands: itself and its ancestors, its threshold, and those of them under the same threshold."""
+
+    kin: tuple[str, ...]
+    rule: Rule | None
+    together: tuple[str, ...]
+    context: bool
 
 
 @dataclass(frozen=True)
@@ -65,25 +76,33 @@ class Policy:
     messages: Messages
     listed: Mapping[Modality, tuple[str, ...]]
     context: frozenset[str]
-    _owners: dict[str, Rule | None] = field(default_factory=dict)
+    _lines: dict[str, Line] = field(default_factory=dict)
 
     def is_context(self, category: str) -> bool:
         """Whether it only describes the content. An open slug is as its root."""
         return category in self.context or category.split("/", 1)[0] in self.context
+
+    def line(self, category: str) -> Line:
+        """Where a category stands, looked up once: a request asks for dozens."""
+        line = self._lines.get(category)
+        if line is None:
+            line = self._draw(category)
+            if category in self.taxonomy.categories:
+                self._lines[category] = line  # open slugs come from vendors: they are not kept
+        return line
 
     def rule_for(self, category: str) -> Rule | None:
         """The threshold a category falls under: its own, else that of its nearest ancestor which has one.
 
         What merely describes the content falls under its own alone.
         """
-        try:
-            return self._owners[category]
-        except KeyError:
-            lines = (category,) if self.is_context(category) else kin(category)
-            rule = next((self.rules[slug] for slug in lines if slug in self.rules), None)
-            if category in self.taxonomy.categories:
-                self._owners[category] = rule  # open slugs come from vendors: they are not kept
-            return rule
+        lines = (category,) if self.is_context(category) else kin(category)
+        return next((self.rules[slug] for slug in lines if slug in self.rules), None)
+
+    def _draw(self, category: str) -> Line:
+        rule = self.rule_for(category)
+        together = tuple(slug for slug in kin(category) if rule is not None and self.rule_for(slug) is rule)
+        return Line(kin(category), rule, together, self.is_context(category))
 
 
 def load_policy(path: Path, taxonomy: Taxonomy, messages: Messages) -> Policy:

@@ -1,6 +1,8 @@
 """Many writers, one transaction: everything that waits while a commit runs goes into the next one.
 
-Measured (2026-11): 435 decisions a second with a transaction each, 25,800 with this, on the same SQLite file.
+Measured (2026-11): 435 decisions a second with a transaction each, 25,800 with this, on the same SQLite file. Nearly
+all of a commit is its fsync, some 300 µs of CPU whether it holds one row or ten. So where rows come thick and fast, a
+commit waits a few milliseconds for more of them; where they do not, it does not wait at all.
 """
 
 from __future__ import annotations
@@ -14,6 +16,10 @@ from sqlalchemy import Table
 Row = tuple[Table, dict[str, Any]]
 
 _BATCH = 100  # rows in one transaction: bounds how long a waiter waits behind others
+_THICK = 0.0025  # seconds between rows, on average, below which a commit waits for more
+_GATHER = 8  # rows worth waiting for
+_LONGEST = 0.008  # seconds a commit waits at most
+_USUAL = 0.1  # the weight of the newest gap in the average
 
 
 class WriterClosed(Exception):
@@ -28,11 +34,17 @@ class GroupCommit:
         self._waiting: list[tuple[Row, asyncio.Future[None]]] = []
         self._running: asyncio.Task[None] | None = None
         self._closed = False
+        self._gap = 1.0  # seconds between rows, on average
+        self._newest = 0.0  # when the newest row came, on the loop's clock
 
     async def put(self, table: Table, row: dict[str, Any]) -> None:
         if self._closed:
             raise WriterClosed("the writer is closed")
-        done = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self._gap += _USUAL * (min(1.0, now - self._newest) - self._gap)
+        self._newest = now
+        done = loop.create_future()
         self._waiting.append(((table, row), done))
         if self._running is None:
             self._running = asyncio.create_task(self._drain())
@@ -47,6 +59,8 @@ class GroupCommit:
     async def _drain(self) -> None:
         try:
             while self._waiting:
+                if self._gap < _THICK and len(self._waiting) < _GATHER and not self._closed:
+                    await asyncio.sleep(min(_LONGEST, self._gap * _GATHER))
                 batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
                 try:
                     await self._commit([row for row, _ in batch])

@@ -36,6 +36,7 @@ class Database:
         self._engine = engine
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="modgate-commit")
         self._connection = engine.connect()
+        self._inserts: dict[str, tuple[str, tuple[str, ...]]] = {}
         self.writer = GroupCommit(self._commit)
 
     @classmethod
@@ -70,7 +71,15 @@ class Database:
             by_table.setdefault(table, []).append(row)
         with self._connection.begin():
             for table, rows in by_table.items():
-                self._connection.execute(insert(table), rows)
+                statement, columns = self._insert(table)
+                self._connection.exec_driver_sql(statement, [tuple(row[name] for name in columns) for row in rows])
+
+    def _insert(self, table: Table) -> tuple[str, tuple[str, ...]]:
+        """The INSERT of a table and its columns in order, compiled once: half the cost of a row would be compiling."""
+        if table.name not in self._inserts:
+            columns = tuple(table.columns.keys())
+            self._inserts[table.name] = (str(insert(table).compile(dialect=self._engine.dialect)), columns)
+        return self._inserts[table.name]
 
     def _shut(self) -> None:
         self._thread.shutdown()

@@ -89,8 +89,7 @@ async def _frame(request: web.Request, handler: Handler) -> web.StreamResponse:
     route = endpoint.path if endpoint else "unknown"
     response.headers["X-Request-Id"] = visit.id
     response.headers["Server-Timing"] = _server_timing(took, visit.timings)
-    desk.metrics.requests.labels(route, str(response.status)).inc()
-    desk.metrics.seconds.observe(took / 1000)
+    desk.metrics.request(route, response.status, took / 1000)
     log.info(
         "request",
         id=visit.id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -22,8 +23,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = into = CollectorRegistry()
-        self.requests = Counter("modgate_requests", "Answers sent", ["route", "status"], registry=into)
-        self.seconds = Histogram(
+        self._requests = Counter("modgate_requests", "Answers sent", ["route", "status"], registry=into)
+        self._seconds = Histogram(
             "modgate_request_seconds", "From the first byte to the answer", buckets=_SECONDS, registry=into
         )
         self.in_flight = Gauge(
@@ -42,27 +43,42 @@ class Metrics:
         self._retries = Counter("modgate_provider_retries", "Attempts after the first", ["provider"], registry=into)
         self._unmapped = Counter("modgate_unmapped_labels", "Labels no table knows", ["provider"], registry=into)
         self._lost = Counter("modgate_decoders_lost", "Image decoders killed", ["cause"], registry=into)
+        self._children: dict[tuple[Any, ...], Any] = {}
         self._alarmed: set[tuple[str, str]] = set()
 
     def notice(self, record: Record) -> None:
         """Count one decision and everything that led to it."""
         policy = record.policy.name
-        self._decisions.labels(policy, record.action.value, str(record.degraded).lower()).inc()
+        self._of(self._decisions, policy, record.action.value, "true" if record.degraded else "false").inc()
         for code in {reason.code for reason in record.decision.reasons}:
-            self._reasons.labels(policy, code).inc()
+            self._of(self._reasons, policy, code).inc()
         for answer in record.answers:
             self._notice_answer(answer)
 
     def _notice_answer(self, answer: Answer) -> None:
         outcome = answer.outcome
-        self._answers.labels(outcome.provider, outcome.status, answer.role.value).inc()
-        self._vendors.labels(outcome.provider).observe(outcome.latency_ms / 1000)
+        provider = outcome.provider
+        self._of(self._answers, provider, outcome.status, answer.role.value).inc()
+        self._of(self._vendors, provider).observe(outcome.latency_ms / 1000)
         if outcome.attempts > 1:
-            self._retries.labels(outcome.provider).inc(outcome.attempts - 1)
+            self._of(self._retries, provider).inc(outcome.attempts - 1)
         for signal in answer.reading.signals if answer.reading else ():
             if signal.category.startswith("unmapped/"):
-                self._unmapped.labels(outcome.provider).inc()
-                self._alarm(outcome.provider, signal.label)
+                self._of(self._unmapped, provider).inc()
+                self._alarm(provider, signal.label)
+
+    def request(self, route: str, status: int, seconds: float) -> None:
+        """Count one answer."""
+        self._of(self._requests, route, str(status)).inc()
+        self._seconds.observe(seconds)
+
+    def _of(self, metric: Any, *labels: str) -> Any:
+        """The child for these labels, found once: looking it up costs more than counting."""
+        key = (id(metric), *labels)
+        child = self._children.get(key)
+        if child is None:
+            child = self._children[key] = metric.labels(*labels)
+        return child
 
     def decoder_lost(self, cause: str) -> None:
         """A decoder was killed, for one of a few causes."""

@@ -296,3 +296,23 @@ def test_a_broken_table_is_refused_with_its_place(tmp_path, text, words):
         VendorTable.from_file(file, TAXONOMY_READ)
     assert f"{file}:{line}:{column}: " in str(caught.value)
     assert words in str(caught.value)
+
+
+def test_what_is_not_named_is_below_the_minimum_that_was_asked_for():
+    quiet = [signal for signal in ACME_TABLE.translate(Look((), minimum=30.0), "acme", {TEXT: 0}) if not signal.label]
+    assert {signal.category for signal in quiet} == ACME_TABLE.covers(TEXT)
+    assert {(signal.score, signal.below, signal.input) for signal in quiet} == {(None, 3000, 0)}
+    named = ACME_TABLE.translate(Look((Finding("Hate", 50.0),), minimum=30.0), "acme", {TEXT: 0})
+    assert [signal.score for signal in named if signal.category == "hate"] == [5000]
+
+
+def test_where_the_minimum_is_not_known_nothing_is_known_of_what_is_not_named():
+    assert ACME_TABLE.translate(Look(()), "acme", {TEXT: 0}) == ()
+
+
+def test_a_word_of_an_open_vocabulary_names_a_thing_and_alarms_nobody():
+    [signal] = STRICT_OPEN.translate(Look((Finding("Bicycle", 0.9, None, True),)), "acme", {IMAGE: 0})
+    assert (signal.category, signal.score) == ("label/Bicycle", 9000)
+
+
+STRICT_OPEN = table("measures: confidence\nscale: [0, 1]\nsilence: below_minimum\nlabels: {hate: hate}\n")

@@ -87,7 +87,7 @@ WRONG = [
     (["moderate", "no-such-file.jpg"], 2, "no-such-file.jpg"),
     (["moderate", __file__], 1, "not_an_image"),
     (["moderate", "--config", "nowhere.yaml", "--text", "a"], 2, "nowhere.yaml"),
-    (["serve", "--port", "99999"], 2, "99999 is not in the range"),
+    (["serve", "--port", "99999"], 2, "65535"),
     (["serve", "--host", "0.0.0.0"], 2, "auth"),
     (["moderat"], 2, "moderat"),
 ]

@@ -217,6 +217,8 @@ def _result(record: Record) -> dict[str, Any]:
 
 def _with_parents(record: Record, least: Action) -> set[str]:
     """The categories for which the policy says this much or more, and their parents."""
+    if record.action.strictness < least.strictness:
+        return set()
     return {
         relative
         for slug, verdict in record.decision.categories.items()
@@ -227,16 +229,16 @@ def _with_parents(record: Record, least: Action) -> set[str]:
 
 def _looked_at(record: Record) -> dict[str, list[Modality]]:
     """For each category, what it was scored on: text before image."""
-    seen: dict[str, list[Modality]] = {}
+    if len(record.content) == 1:
+        only = [record.content[0].type]
+        return {slug: only for slug, verdict in record.decision.categories.items() if verdict.score is not None}
+    seen: dict[str, set[Modality]] = {}
     for answer in record.answers:
         for signal in answer.reading.signals if answer.reading else ():
             if signal.score is not None:
-                kind = record.content[signal.input].type
                 for slug in kin(signal.category):
-                    kinds = seen.setdefault(slug, [])
-                    if kind not in kinds:
-                        kinds.append(kind)
-    return {slug: sorted(kinds, reverse=True) for slug, kinds in seen.items()} if len(record.content) > 1 else seen
+                    seen.setdefault(slug, set()).add(record.content[signal.input].type)
+    return {slug: sorted(kinds, reverse=True) for slug, kinds in seen.items()}
 
 
 def _summary(results: list[dict[str, Any]], records: list[Record], action: Action) -> dict[str, Any]:
