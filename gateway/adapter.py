@@ -73,7 +73,10 @@ class CircuitSettings(BaseModel):
 
 
 class VendorSettings(BaseModel):
-    """What every provider takes in `providers:`. An adapter adds its own keys in a subclass."""
+    """What every provider takes in `providers:`. An adapter adds its own keys in a subclass.
+
+    More than `rate_limit` is not asked: the next provider is. `circuit` and `price_per_1k` are read and do nothing yet.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     adapter: str

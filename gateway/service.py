@@ -29,6 +29,7 @@ from gateway.policy.book import PolicyBook
 from gateway.policy.messages import Messages
 from gateway.record import Record
 from gateway.store.database import Database
+from gateway.store.replays import Replays
 from gateway.taxonomy import Taxonomy
 
 
@@ -42,6 +43,7 @@ class Service:
     policies: PolicyBook
     database: Database
     ledger: DatabaseLedger
+    replays: Replays
     intake: Intake
     moderator: Moderator
 
@@ -79,8 +81,9 @@ async def open_service(
         ledger = DatabaseLedger(database)
         objects = tuple(name for name in providers if tables[config.providers[name].adapter].objects)
         moderator = Moderator(routes, policies, ledger, objects, notice)
+        replays = Replays(database.reader)
         intake = Intake(config.limits, pool, fetcher)
-        yield Service(config, taxonomy, providers, policies, database, ledger, intake, moderator)
+        yield Service(config, taxonomy, providers, policies, database, ledger, replays, intake, moderator)
 
 
 def load_tables(config: Config, taxonomy: Taxonomy) -> dict[str, VendorTable]:

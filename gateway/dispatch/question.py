@@ -10,9 +10,10 @@ import structlog
 
 from gateway.adapter import Adapter, Transport
 from gateway.dispatch.deadline import Deadline
+from gateway.dispatch.limits import RateLimit
 from gateway.dispatch.retry import with_retries
 from gateway.domain import Content, Failure, Look, Modality, Reading, Signal
-from gateway.errors import VendorDrift, VendorError, VendorTimeout, VendorUnavailable
+from gateway.errors import VendorDrift, VendorError, VendorThrottled, VendorTimeout, VendorUnavailable
 
 log = structlog.get_logger("modgate.dispatch")
 
@@ -29,9 +30,12 @@ class Provider:
     sees: Mapping[Modality, frozenset[str]]
     send: Transport
     gate: asyncio.Semaphore = field(init=False)
+    limit: RateLimit | None = field(init=False)
 
     def __post_init__(self) -> None:
-        self.gate = asyncio.Semaphore(self.adapter.settings.max_concurrency)
+        settings = self.adapter.settings
+        self.gate = asyncio.Semaphore(settings.max_concurrency)
+        self.limit = RateLimit(settings.rate_limit) if settings.rate_limit else None
 
     def accepts(self, modality: Modality) -> bool:
         return modality in self.adapter.accepts
@@ -54,6 +58,8 @@ async def put(question: Question, provider: Provider, deadline: Deadline) -> Rea
 
     async def once() -> tuple[Look, tuple[Signal, ...]]:
         nonlocal attempts
+        if provider.limit and (wait := provider.limit.take(clock())):
+            raise VendorThrottled("our own rate_limit for this provider is used up", retry_after=wait)
         attempts += 1
         try:
             async with asyncio.timeout(min(settings.timeout, deadline.left())), provider.gate:

@@ -32,3 +32,14 @@ api_keys = Table(
     Column("created_at", Float, nullable=False),
     Column("revoked_at", Float),
 )
+
+# What was answered under an Idempotency-Key; `answer` is null while the request is under way.
+replays = Table(
+    "replays",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("created_at", Float, nullable=False, index=True),
+    Column("answer", LargeBinary),
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -15,6 +16,7 @@ from gateway.record import Record, answer
 from gateway.web.auth import Role
 from gateway.web.bodies import checked, parse_json_field, parts, read_json, read_part
 from gateway.web.endpoint import Endpoint, Visit
+from gateway.web.idempotency import once
 from gateway.web.locales import locale_of
 
 _CONTEXT_CAP = 16_384  # bytes of JSON: facts about a submission, not a second submission
@@ -60,19 +62,31 @@ async def moderate(visit: Visit) -> web.Response:
         raise TooLarge(
             "context_too_large", f"The context is over {_CONTEXT_CAP} bytes.", hint="Keep it to facts.", at="/context"
         )
-    content = await intake.content(asked.text, pictures, asked.context)
-    record = await visit.desk.service.moderator.moderate(
-        Submission(
-            content=content,
-            policy=asked.policy,
-            route=asked.route,
-            tenant=visit.caller.tenant,
-            locale=locale_of(asked.context, visit.request),
-            request_id=visit.id,
+
+    async def work() -> bytes:
+        content = await intake.content(asked.text, pictures, asked.context)
+        record = await visit.desk.service.moderator.moderate(
+            Submission(
+                content=content,
+                policy=asked.policy,
+                route=asked.route,
+                tenant=visit.caller.tenant,
+                locale=locale_of(asked.context, visit.request),
+                request_id=visit.id,
+            )
         )
-    )
-    note_record(visit, record)
-    return web.Response(body=orjson.dumps(answer(record)), content_type="application/json")
+        note_record(visit, record)
+        return orjson.dumps(answer(record))
+
+    return await once(visit, lambda: _fingerprint(asked, pictures), work)
+
+
+def _fingerprint(asked: ModerateIn, pictures: list[Picture]) -> str:
+    """SHA-256 over everything that makes this request another than the next."""
+    held = sha256(asked.model_dump_json(exclude={"images"}).encode())
+    for picture in pictures:
+        held.update(sha256(picture.data if picture.data is not None else str(picture.url).encode()).digest())
+    return held.hexdigest()
 
 
 def note_record(visit: Visit, record: Record) -> None:
@@ -144,6 +158,7 @@ MODERATE_ROUTES = [
         answers={
             200: "The decision, with its reasons",
             400: "Malformed, empty, or an unknown policy or route",
+            409: "An Idempotency-Key used for another request, or whose first request is under way",
             413: "Too large",
             415: "Not an image",
             422: "An image address that is refused or unreadable, or an image that does not decode",
