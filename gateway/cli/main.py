@@ -10,6 +10,7 @@ from gateway.cli.common import stderr
 from gateway.cli.doctor import doctor
 from gateway.cli.keys import keys
 from gateway.cli.moderate import moderate
+from gateway.cli.policy import policy
 from gateway.cli.serve import serve
 from gateway.errors import ConfigError, RequestError
 
@@ -25,6 +26,7 @@ app.command()(serve)
 app.command()(moderate)
 app.command()(doctor)
 app.add_typer(keys, name="keys")
+app.add_typer(policy, name="policy")
 
 
 def main() -> None:

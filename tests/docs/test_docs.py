@@ -50,7 +50,7 @@ def test_every_make_target_is_shown_by_help():
 def test_every_error_code_is_in_the_table():
     said = (ROOT / "docs/api.md").read_text()
     raised = re.compile(
-        r'(?:BadContent|TooLarge|NotAnImage|Unreadable|UnknownPolicy|Unauthorized|Forbidden|NotFound|Overloaded)\(\s*"([a-z_]+)"'
+        r'(?:BadContent|TooLarge|NotAnImage|Unreadable|UnknownPolicy|Unauthorized|Forbidden|NotFound|Conflict|Overloaded)\(\s*"([a-z_]+)"'
     )
     codes = {code for file in (ROOT / "gateway").rglob("*.py") for code in raised.findall(file.read_text())}
     of_the_command_line = {"unreadable_file", "name_taken"}

@@ -4,10 +4,12 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -113,14 +115,42 @@ def test_a_broken_configuration_is_told_with_line_and_column(tmp_path):
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["serve"], ["moderate"], ["doctor"], ["keys"], ["keys", "create"], ["keys", "list"], ["keys", "revoke"]],
+    [
+        [],
+        ["serve"],
+        ["moderate"],
+        ["doctor"],
+        ["keys"],
+        ["keys", "create"],
+        ["keys", "list"],
+        ["keys", "revoke"],
+        ["policy"],
+        ["policy", "check"],
+    ],
 )
 def test_every_command_explains_itself_with_an_example(command):
     done = modgate(*command, "--help")
     assert done.returncode == 0
-    if command and command != ["keys"]:
+    if command and command not in (["keys"], ["policy"]):
         assert "Example: modgate" in done.stdout
         assert "--config" in done.stdout
+
+
+def test_policies_are_checked_with_every_problem_in_its_place(tmp_path, shipped):
+    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    good.write_text("policy: good\nthresholds: {hate: {review: 0.5}}\n")
+    bad.write_text("policy: bad\nthresholds:\n  hate: {reveiw: 0.5}\n  sexual: {block: 2}\n")
+    done = modgate("policy", "check", str(good), str(bad), "--json")
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["ok"]) == (2, False)
+    assert [(problem["file"], problem["line"], problem["column"]) for problem in report["problems"]] == [
+        (str(bad), 3, 10),
+        (str(bad), 4, 19),
+    ]
+    assert set(report["problems"][0]) >= {"file", "line", "column", "severity", "code", "message", "hint"}
+    assert f"{bad}:3:10: " in modgate("policy", "check", str(bad)).stdout
+    assert modgate("policy", "check", str(good)).returncode == 0
+    assert modgate("policy", "check", config=shipped).returncode == 0
 
 
 def test_doctor_asks_everybody(shipped):
@@ -210,6 +240,22 @@ def test_sigterm_ends_it_in_order_and_the_log_is_json(config):
     assert (request["route"], request["status"], request["decision"]) == ("/v1/moderate", 200, answer["id"])
     assert "beach" not in json.dumps(request)
     assert any(line["event"] == "draining" for line in lines)
+
+
+def test_what_is_under_way_when_sigterm_comes_is_answered(config):
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and never says a word
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+        vendor = f'{{adapter: openai, base_url: "{address}", api_key: k, timeout: 2s, retry: {{attempts: 1}}}}'
+        routes = "routes: {default: {text: {ask: [vendor]}}}"
+        text = CONFIG.replace("auth: {}\n", "").replace("providers: {", f"providers: {{vendor: {vendor}, ")
+        config.write_text(re.sub("routes: .*", routes, text))
+        with Serving(config) as gateway, ThreadPoolExecutor() as threads:
+            under_way = [threads.submit(gateway.ask) for _ in range(5)]
+            time.sleep(0.7)
+            gateway.process.send_signal(signal.SIGTERM)
+            answers = [request.result(timeout=20) for request in under_way]
+            assert gateway.process.wait(timeout=40) == 0
+    assert [(status, answer["action"], answer["degraded"]) for status, answer in answers] == [(200, "review", True)] * 5
 
 
 def test_workers_share_the_port_and_the_metrics(config):
