@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +24,8 @@ from gateway.yamlfile import Document, load
 
 _ROUNDING = 1e-6  # a float32 softmax may end a hair above 1
 _MOST_LABELS = 1000  # in one answer; the longest documented vocabulary has some 130
+
+Steps = Annotated[dict[int, Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)]  # value → share of our scale
 
 
 class Silence(StrEnum):
@@ -54,7 +57,7 @@ class VendorFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     measures: str
-    scale: tuple[float, float]
+    scale: tuple[float, float] | Steps  # from lowest to highest; or, where it has steps, what each is worth
     silence: Silence
     labels: dict[str, Annotated[Meaning, BeforeValidator(_short)]]
     image: tuple[str, ...] | None = None  # labels that can be seen in an image; left out: all
@@ -92,7 +95,11 @@ class VendorTable:
         self.measures = file.measures
         self.opinions = file.opinions
         self.objects = file.objects
-        self._low, self._high = file.scale
+        self._steps: dict[float, int] | None = None
+        if isinstance(file.scale, dict):
+            self._steps = {step: round(share * FULL) for step, share in file.scale.items()}
+        else:
+            self._low, self._high = file.scale
         self._silence = file.silence
         self._words = {label: _word(label, meaning, file) for label, meaning in file.labels.items()}
         self._tree = file.tree
@@ -100,8 +107,7 @@ class VendorTable:
         self._check(document, file, taxonomy)
 
     def _check(self, document: Document, file: VendorFile, taxonomy: Taxonomy) -> None:
-        if not self._low < self._high:
-            raise document.error(("scale",), "a scale goes from a lower to a higher number")
+        _check_scale(document, file.scale)
         for label, meaning in file.labels.items():
             for slug in (*meaning.scored, *meaning.also):
                 if not taxonomy.knows(slug):
@@ -175,6 +181,10 @@ class VendorTable:
         """0..10,000, rounded half to even. Raises VendorDrift for what is no number or off the scale."""
         if type(value) is not float and type(value) is not int:
             raise VendorDrift(f"the value of '{_harmless(label)}' is {str(value)[:40]!r}, not a number")
+        if self._steps is not None:
+            if value in self._steps:
+                return self._steps[value]
+            raise VendorDrift(f"'{_harmless(label)}' has the value {str(value)[:40]}, no step of the scale")
         share = (value - self._low) / (self._high - self._low)
         if 0 <= share <= 1:
             return round(share * FULL)
@@ -202,6 +212,16 @@ class VendorTable:
             return any(scores.get(child, -1) >= scores[label] for child in self._tree.get(label, ()))
 
         return [signal for signal in signals if not explained(signal.label)]
+
+
+def _check_scale(document: Document, scale: tuple[float, float] | dict[int, float]) -> None:
+    if isinstance(scale, dict):
+        for (lower, less), (step, share) in pairwise(sorted(scale.items())):
+            if share < less:
+                detail = f"a higher step is worth no less: {lower} is worth {less:g}, {step} only {share:g}"
+                raise document.error(("scale", str(step)), detail)
+    elif not scale[0] < scale[1]:
+        raise document.error(("scale",), "a scale goes from a lower to a higher number")
 
 
 def _harmless(label: str) -> str:

@@ -1,7 +1,10 @@
 """Every adapter against every answer under fixtures/, over a real socket and through the vendor's table."""
 
 import json
+from base64 import b64encode
 from contextlib import asynccontextmanager
+from email import message_from_bytes
+from email.policy import HTTP
 
 import pytest
 import yaml
@@ -25,6 +28,8 @@ VENDORS = [name for name in registry.names() if issubclass(registry.adapter_clas
 TAXONOMY = Taxonomy.from_file(paths.TAXONOMY)
 TABLES = {name: VendorTable.from_file(paths.VENDORS / f"{name}.yaml", TAXONOMY) for name in VENDORS}
 STATUSES = {"timeout", "throttled", "unavailable", "denied", "rejected", "drift"}
+
+OPENAI_DIALECT = ("openai", "evolink")
 
 REQUIRED = {
     *("clean", "flagged", "text-and-image", "image-only", "throttled-seconds", "throttled-date", "quota-exhausted"),
@@ -71,7 +76,8 @@ def finding(label, written) -> Finding:
     if written is None:
         return Finding(label, None, frozenset())
     if isinstance(written, dict):
-        return Finding(label, written["value"], frozenset(map(Modality, written["looked"])))
+        looked = frozenset(map(Modality, written["looked"])) if "looked" in written else None
+        return Finding(label, written["value"], looked, written.get("open", False))
     return Finding(label, written)
 
 
@@ -102,8 +108,24 @@ async def test_the_question_is_put_as_the_vendor_documents_it(case):
         assert not vendor.heard
         return
     [heard] = vendor.heard
-    assert (heard.method, heard.path, heard.json) == tuple(case.request[key] for key in ("method", "path", "body"))
+    assert (heard.method, heard.path, sent(heard)) == tuple(case.request[key] for key in ("method", "path", "body"))
     assert case.request["headers"].items() <= heard.headers.items()
+
+
+def sent(heard):
+    """The body that was sent: its JSON, or a form as an object; a file in it is its name, type and bytes."""
+    kind = heard.headers["content-type"]
+    if not kind.startswith("multipart/form-data"):
+        return heard.json
+    form = message_from_bytes(b"Content-Type: " + kind.encode() + b"\r\n\r\n" + heard.body, policy=HTTP)
+    return {part.get_param("name", header="content-disposition"): field(part) for part in form.iter_parts()}
+
+
+def field(part):
+    data = part.get_payload(decode=True)
+    if part.get_filename() is None:
+        return data.decode()
+    return {"filename": part.get_filename(), "type": part.get_content_type(), "data": b64encode(data).decode()}
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if "retry_after" in case.expected], ids=str)
@@ -114,7 +136,11 @@ async def test_how_long_to_wait_is_passed_on(case):
     assert caught.value.retry_after == case.expected["retry_after"]
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.name in ("text-and-image", "image-only")], ids=str)
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if case.name in ("text-and-image", "image-only") and case.vendor in OPENAI_DIALECT],
+    ids=str,
+)
 async def test_our_call_is_the_one_the_vendors_own_client_makes(case):
     async with replay(case) as vendor:
         async with AsyncOpenAI(base_url=f"{vendor.url}/v1", api_key="test-key", max_retries=0) as client:
@@ -147,13 +173,80 @@ def number(score) -> float:
     return score
 
 
+def plainly_by_category(body: bytes) -> dict[str, float | None] | None:
+    """The same of an answer with an object for each category: its score, and whether that is flagged."""
+    try:
+        said = json.loads(body, parse_constant=float.fromhex)
+        if not isinstance(said["action"], str) or not said["categories"]:
+            return None
+        return {name: number(about["score"]) for name, about in said["categories"].items()}
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def plainly_in_percent(body: bytes) -> dict[str, float | None] | None:
+    """The same of a list of labels with a confidence each, where the list is empty if there is nothing."""
+    try:
+        said, best = json.loads(body, parse_constant=float.fromhex), {}
+        if not isinstance(said["ModerationLabels"], list) or not isinstance(said["ModerationModelVersion"], str):
+            return None
+        for label in said["ModerationLabels"]:
+            number(label["Confidence"] / 100)
+            best[label["Name"]] = max(label["Confidence"], best.get(label["Name"], 0))
+        return best
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+FOUR = {"Hate", "SelfHarm", "Sexual", "Violence"}
+WORTH = {0: 0.0, 1: 0.15, 2: 0.35, 3: 0.5, 4: 0.7, 5: 0.8, 6: 0.95, 7: 1.0}  # severities
+
+
+def plainly_in_steps(body: bytes) -> dict[str, float | None] | None:
+    """The same of an answer with a list of four severities or more, and a list of hits on blocklists."""
+    try:
+        said = json.loads(body, parse_constant=float.fromhex)
+        hits = {f"blocklist/{match['blocklistName']}": 7 for match in said.get("blocklistsMatch", [])}
+        found = {entry["category"]: entry["severity"] for entry in said["categoriesAnalysis"]}
+        if hits and said["categoriesAnalysis"] == []:
+            found = dict.fromkeys(FOUR)
+        elif not found.keys() >= FOUR or any(type(step) is not int or step not in WORTH for step in found.values()):
+            return None
+        return found | hits
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def plainly_by_service(body: bytes) -> dict[str, float | None] | None:
+    """The same of two lists of names, in either of two envelopes, where one number over 1 says that all are percent."""
+    try:
+        said = json.loads(body, parse_constant=float.fromhex)
+        if not isinstance(said, dict) or said.get("success", True) is not True:
+            return None
+        services = said.get("services", said)
+        lists = [services["detect-moderation"]["flags"], services.get("detect-labels", {"labels": []})["labels"]]
+        found = {entry["name"]: entry["confidence"] for entries in lists for entry in entries}
+        percent = max(found.values()) > 1 + 1e-6
+        return {name: number(value / 100 if percent else value) for name, value in found.items()}
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
 def cannot_see(label, case) -> bool:
     """Whether this label is documented for text only, and there was none."""
     return label in LABELS and label not in SEEN_IN_IMAGES and case.asked.text is None
 
 
 # How to read an answer without the code under test. A vendor with a shape of its own brings a function of its own.
-PLAINLY = {"openai": plainly, "evolink": plainly}
+PLAINLY = {
+    "openai": plainly,
+    "evolink": plainly,
+    "sieve": plainly_by_category,
+    "pixicular": plainly_by_service,
+    "rekognition": plainly_in_percent,
+    "azure_content_safety": plainly_in_steps,
+}
+PERCENT = ("rekognition",)  # and with ancestors, which come at the value of a child
 
 JUNK = st.sampled_from(
     ["null", "true", "false", "0", "1", "-1", "97.0", "1e308", "0.0", '""', '"0.9"', '"text"', "[]", '["image"]', "{}"]
@@ -232,11 +325,17 @@ async def test_no_broken_answer_reads_as_clean(case, data):
     assert stated is not None, "it is not an answer, and was read as one"
     assert {finding.label: finding.value for finding in look.findings} == stated
     for finding in look.findings:
-        scores = {signal.score for signal in outcome.signals if signal.label == finding.label}
+        named = [signal.score for signal in outcome.signals if signal.label == finding.label]
+        scores = {score for score in named if score is not None}  # without what it may also be about
         if finding.value is None or (finding.looked is None and cannot_see(finding.label, case)):
             assert not scores, finding.label
+        elif case.vendor in PERCENT and not scores:
+            others = [other.value for other in look.findings if other.label != finding.label]
+            assert max(others) >= finding.value, finding.label
         else:
-            assert scores == {min(FULL, max(0, round(finding.value * FULL)))}, finding.label
+            share = finding.value / 100 if case.vendor in PERCENT else finding.value
+            share = WORTH[finding.value] if PLAINLY[case.vendor] is plainly_in_steps else share
+            assert scores == {min(FULL, max(0, round(share * FULL)))}, finding.label
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.name == "throttled-seconds"], ids=str)

@@ -316,3 +316,64 @@ def test_a_word_of_an_open_vocabulary_names_a_thing_and_alarms_nobody():
 
 
 STRICT_OPEN = table("measures: confidence\nscale: [0, 1]\nsilence: below_minimum\nlabels: {hate: hate}\n")
+
+
+STEPS = table("measures: severity\nscale: {0: 0.0, 2: 0.35, 4: 0.7, 6: 0.95}\nsilence: drift\nlabels: {hate: hate}\n")
+
+
+@pytest.mark.parametrize("value, score", [(0, 0), (2, 3500), (4, 7000), (6, 9500), (2.0, 3500), (-0.0, 0)])
+def test_a_step_of_a_scale_is_worth_what_the_table_says(value, score):
+    assert scored(STEPS, {"hate": value}) == {"hate": score}
+
+
+@pytest.mark.parametrize(
+    "value", [1, 7, -2, 2.5, 10**30, float("nan"), float("inf"), float("-inf"), True, False, "2", "", [2], {}]
+)
+def test_a_value_that_is_no_step_is_drift(value):
+    with pytest.raises(VendorDrift, match="'hate'"):
+        signals(STEPS, {"hate": value})
+
+
+def test_no_step_is_not_zero_but_nothing():
+    assert signals(STEPS, {"hate": None}) == []
+
+
+def test_a_label_no_table_knows_is_on_the_same_steps():
+    assert scored(STEPS, {"hate": 0, "New": 4}) == {"hate": 0, "unmapped/acme/New": 7000}
+    with pytest.raises(VendorDrift, match="'New'"):
+        signals(STEPS, {"hate": 0, "New": 0.7})
+
+
+def test_a_minimum_is_one_of_the_steps():
+    quiet = table("measures: s\nscale: {1: 0.3, 2: 0.6}\nsilence: below_minimum\nlabels: {hate: hate}\n")
+    assert [signal.below for signal in quiet.translate(Look((), minimum=2), "acme", {TEXT: 0})] == [6000]
+
+
+def test_steps_may_stand_in_any_order_and_be_worth_the_same():
+    loose = table("measures: s\nscale: {2: 0.5, 1: 0.5, 0: 0.0}\nsilence: drift\nlabels: {hate: hate}\n")
+    assert [scored(loose, {"hate": step})["hate"] for step in (0, 1, 2)] == [0, 5000, 5000]
+
+
+BROKEN_STEPS = [
+    # what stands after `scale: `, words
+    ("{0: 0.0, 1: 0.5, 2: §0.4}", "1 is worth 0.5, 2 only 0.4"),
+    ("{2: 0.4, 0: 0.0, 1: 0.5}".replace("0.4", "§0.4"), "2 only 0.4"),
+    ("{0: 0.0, 1: §1.5}", "at most 1"),
+    ("{0: §-0.5, 1: 1.0}", "at least 0"),
+    ("{0: 0.0, 1: §high}", "should be a number"),
+    ("{0: 0.0, 1: §}", "should be a number"),
+    ("{0: 0.0, §high: 1.0}", "whole number"),
+    ("{0: 0.0, §0.5: 1.0}", "whole number"),
+    ("§{}", "scale"),
+    ("§7", "a list or a mapping"),
+]
+
+
+@pytest.mark.parametrize("scale, words", BROKEN_STEPS, ids=[scale for scale, _ in BROKEN_STEPS])
+def test_broken_steps_are_refused_with_their_place(scale, words):
+    text = f"measures: severity\nscale: {scale}\nsilence: drift\nlabels: {{hate: hate}}\n"
+    with pytest.raises(ConfigError) as caught:
+        table(text.replace("§", ""))
+    column = text.splitlines()[1].index("§") + 1
+    assert str(caught.value).startswith(f"acme.yaml:2:{column}: ")
+    assert words in str(caught.value)
