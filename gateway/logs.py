@@ -10,10 +10,12 @@ import atexit
 import logging
 import sys
 import threading
+import time
 from typing import Any, BinaryIO
 
 import orjson
 import structlog
+from structlog.typing import EventDict
 
 WRITE_AFTER = 0.1  # seconds
 _FULL = 65_536  # bytes
@@ -31,7 +33,7 @@ def set_up_logs(level: int = logging.INFO) -> None:
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _Stamp(),
             *render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -40,7 +42,22 @@ def set_up_logs(level: int = logging.INFO) -> None:
     )
 
 
-def _as_json(_logger: Any, _method: str, line: dict[str, Any]) -> bytes:
+class _Stamp:
+    """`timestamp` in ISO 8601, UTC, milliseconds; the part down to the second is made once a second."""
+
+    def __init__(self) -> None:
+        self._second = (0, "")
+
+    def __call__(self, _logger: Any, _method: str, line: EventDict) -> EventDict:
+        now = time.time()
+        second = int(now)
+        if second != self._second[0]:
+            self._second = (second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)))
+        line["timestamp"] = f"{self._second[1]}.{int((now - second) * 1000):03d}Z"
+        return line
+
+
+def _as_json(_logger: Any, _method: str, line: EventDict) -> bytes:
     return orjson.dumps(line, default=str)
 
 

@@ -56,10 +56,12 @@ def create(
     if as_json:
         print_json({"name": name, "tenant": tenant, "roles": roles.split(","), "key": key, "hash": row["hash"]})
     else:
-        stdout.print(key, highlight=False)
-        stderr.print("Shown once. A running gateway takes it within 2 seconds.", highlight=False)
+        stdout.print(key, highlight=False, soft_wrap=True)
+        stderr.print("Shown once. A running gateway takes it within 2 seconds.", highlight=False, soft_wrap=True)
     if settings.auth is None:
-        stderr.print("[yellow]No keys are asked yet:[/] add `auth: {}` to the configuration.", highlight=False)
+        stderr.print(
+            "[yellow]No keys are asked yet:[/] add `auth: {}` to the configuration.", highlight=False, soft_wrap=True
+        )
 
 
 @keys.command("list")
@@ -121,7 +123,7 @@ def revoke(name: _NameArgument, config: ConfigOption = None, as_json: JsonOption
     if as_json:
         print_json({"name": name, "state": "revoked"})
     else:
-        stdout.print(f"{name} is revoked.", highlight=False)
+        stdout.print(f"{name} is revoked.", highlight=False, soft_wrap=True)
 
 
 def _run(config: Config, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:

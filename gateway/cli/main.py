@@ -34,11 +34,15 @@ def main() -> None:
     try:
         app()
     except ConfigError as error:
-        stderr.print(f"[bold red]configuration:[/] {_plain(error)}", highlight=False)
+        stderr.print(f"[bold red]configuration:[/] {_plain(error)}", highlight=False, soft_wrap=True)
         sys.exit(2)
     except RequestError as error:
         at = f" ({error.at})" if error.at else ""
-        stderr.print(f"[bold red]{error.code}:[/] {_plain(error.detail)}{at} {_plain(error.hint)}", highlight=False)
+        stderr.print(
+            f"[bold red]{error.code}:[/] {_plain(error.detail)}{at} {_plain(error.hint)}",
+            highlight=False,
+            soft_wrap=True,
+        )
         sys.exit(2 if error.http in (400, 404) else 1)
     except KeyboardInterrupt:
         sys.exit(130)
