@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check --quiet
 
-.PHONY: help install run test check bench lock clean
+.PHONY: help install run test check bench docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -25,6 +25,9 @@ check: $(VENV)/.tested ## lint and types
 
 bench: $(VENV)/.tested ## side by side with a bare relay, as ratios in one run
 	@$(BIN)/python -m bench.run
+
+docs: $(VENV)/.tested ## renew the generated parts of docs/
+	@$(BIN)/python -m docs.generate
 
 lock: ## renew requirements.lock and requirements-test.lock from pyproject.toml (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml -o requirements.lock
