@@ -23,8 +23,9 @@ check: $(VENV)/.tested ## lint and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(VENV)/.tested ## side by side with a bare relay, as ratios in one run
+bench: $(VENV)/.tested ## side by side with a bare relay and the vendors' clients, as ratios in one run
 	@$(BIN)/python -m bench.run
+	@$(BIN)/python -m bench.sdk
 
 docs: $(VENV)/.tested ## renew the generated parts of docs/
 	@$(BIN)/python -m docs.generate

@@ -18,7 +18,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar
 
 import pybase64
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from gateway.adapter import Address, Call, Reply, VendorAdapter, VendorSettings
 from gateway.domain import Content, Finding, Modality, View
@@ -26,7 +26,6 @@ from gateway.errors import VendorDenied, VendorError, VendorRejected, VendorThro
 
 TEXT_LENGTH = 10_000  # Unicode code points in a call, which is what Python counts
 OVERLAP = 200  # what stands across a cut is whole in one of the parts; a blocklist's item has at most 128
-IMAGE_BYTES = 4_194_304  # before base64
 CATEGORIES = ("Hate", "SelfHarm", "Sexual", "Violence")
 WORST = 7
 
@@ -38,13 +37,28 @@ Blocklist = Annotated[str, Field(pattern=r"^[0-9A-Za-z._~-]{1,64}$")]
 
 
 class AzureSettings(VendorSettings):
-    """`endpoint` is the resource's, https://<resource>.cognitiveservices.azure.com; `blocklists` are names in it."""
+    """`endpoint` is the resource's, https://<resource>.cognitiveservices.azure.com; `blocklists` are names in it.
+
+    Either `api_key` or `bearer_token`, a token of Entra ID, which ends within the hour. With `transport: sdk` both can
+    be left out: the client then signs in with Entra ID by itself, and needs azure-identity installed.
+    """
 
     endpoint: Address
-    api_key: SecretStr
+    api_key: SecretStr | None = Field(default=None, min_length=1)
+    bearer_token: SecretStr | None = Field(default=None, min_length=1)
     api_version: str = Field(default="2024-09-01", pattern=r"^\d{4}-\d{2}-\d{2}(-preview)?$")
     blocklists: tuple[Blocklist, ...] = ()
     halt_on_blocklist_hit: bool = False
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> AzureSettings:
+        if self.transport == "sdk" and self.bearer_token:
+            raise ValueError("bearer_token is for transport: direct; without an api_key the client gets tokens itself")
+        if self.transport == "direct" and (self.api_key is None) == (self.bearer_token is None):
+            raise ValueError("give either api_key or bearer_token; only with transport: sdk both can be left out")
+        if not self.api_key and not self.endpoint.startswith("https://"):
+            raise ValueError("without an api_key the endpoint is https: a token is sent over nothing else")
+        return self
 
 
 class Adapter(VendorAdapter):
@@ -63,7 +77,7 @@ class Adapter(VendorAdapter):
 
     def __init__(self, settings: AzureSettings):
         super().__init__(settings)
-        self._headers = {"Ocp-Apim-Subscription-Key": settings.api_key.get_secret_value()}
+        self._headers = _sign_in(settings)
         self._query = {"api-version": settings.api_version}
 
     @property
@@ -89,8 +103,6 @@ class Adapter(VendorAdapter):
 
     def image(self, view: View) -> Call:
         """The bytes themselves: the only address this vendor reads is one in its own storage."""
-        if len(view.data) > IMAGE_BYTES:
-            raise VendorRejected(f"the image has {len(view.data)} bytes, it takes {IMAGE_BYTES}")
         picture = {"content": pybase64.b64encode_as_string(view.data)}
         return self.call("image", {"image": picture, "outputType": "FourSeverityLevels"}, _IMAGE)
 
@@ -123,6 +135,14 @@ class Adapter(VendorAdapter):
     def fault_code(self, reply: Reply) -> str | None:
         code = word(reply["error"]["code"])
         return None if code == str(reply.status) else code
+
+
+def _sign_in(settings: AzureSettings) -> dict[str, str]:
+    if settings.api_key:
+        return {"Ocp-Apim-Subscription-Key": settings.api_key.get_secret_value()}
+    if settings.bearer_token:
+        return {"Authorization": f"Bearer {settings.bearer_token.get_secret_value()}"}
+    return {}  # the vendor's own client sends, and signs in
 
 
 def split(text: str) -> list[str]:

@@ -20,9 +20,9 @@ import orjson
 from numpy.typing import NDArray
 from PIL import Image
 
-from gateway.adapter import LocalAdapter, Transport, Workshop
+from gateway.adapter import LocalAdapter, Transport, Workshop, decoded
 from gateway.domain import Content, Exchange, Finding, Look, Modality
-from gateway.errors import ConfigError, Overloaded, RequestError, VendorDrift, VendorRejected, VendorThrottled
+from gateway.errors import ConfigError, VendorDrift
 
 MODEL = "open-nsfw-1.0"
 SHA256 = "864bb37bf8863564b87eb330ab8c785a79a773f4e7c43cb96db52ed8611305fa"
@@ -54,12 +54,7 @@ class Adapter(LocalAdapter):
         )
 
     async def _score(self, view: bytes) -> float:
-        try:
-            pixels = await self._workshop.decode(preprocess, view)
-        except Overloaded as busy:
-            raise VendorThrottled(busy.detail, retry_after=busy.retry_after) from busy
-        except RequestError as refused:
-            raise VendorRejected(refused.detail) from refused
+        pixels = await decoded(self._workshop, preprocess, view)
         probability = await self._workshop.think(score, self._session, pixels)
         if not 0 <= probability <= 1:
             raise VendorDrift(f"a score outside 0..1: {probability}")

@@ -17,13 +17,11 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 from urllib.parse import quote, urlsplit
 
 import pybase64
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from gateway.adapter import Address, Call, Reply, VendorAdapter, VendorSettings, one_image_each
 from gateway.domain import Content, Finding, Minimum, Modality, Opinion
 from gateway.errors import VendorDenied, VendorError, VendorRejected, VendorThrottled, VendorUnavailable
-
-MOST_BYTES = 5 * 1024 * 1024  # of a picture sent inline, before base64; nobody checks it on the way, boto3 neither
 
 # DetectLabels says this of any beverage, DetectModerationLabels of alcohol: two words, so that milk is no alarm
 OTHER_SENSE = {"Drinking": "Drinking (Beverage)"}
@@ -52,18 +50,27 @@ def _once(names: tuple[str, ...]) -> tuple[str, ...]:
 class RekognitionSettings(VendorSettings):
     """`endpoint_url` as the vendor's own client takes it; left out, the public one of the region.
 
-    Each operation on an image is billed. `session_token` comes with temporary keys; empty is none.
+    Each operation on an image is billed. `session_token` comes with temporary keys; empty is none. With
+    `transport: sdk` all three can be left out: boto3 then finds keys as it does everywhere.
     """
 
     region: str = Field(pattern=r"^[a-z0-9-]+$")
     endpoint_url: Address | None = None
-    access_key_id: SecretStr = Field(min_length=1)
-    secret_access_key: SecretStr = Field(min_length=1)
+    access_key_id: SecretStr | None = Field(default=None, min_length=1)
+    secret_access_key: SecretStr | None = Field(default=None, min_length=1)
     session_token: SecretStr | None = None
     operations: Annotated[tuple[Literal["moderation", "labels"], ...], AfterValidator(_once)] = Field(
         default=("moderation", "labels"), min_length=1
     )
     min_confidence: float = Field(default=30.0, ge=0, le=30)
+
+    @model_validator(mode="after")
+    def _both_keys(self) -> RekognitionSettings:
+        given = [key is not None for key in (self.access_key_id, self.secret_access_key)]
+        if not all(given) and (any(given) or self.session_token or self.transport == "direct"):
+            hint = "only with transport: sdk all keys can be left out"
+            raise ValueError(f"give both access_key_id and secret_access_key; {hint}")
+        return self
 
 
 class Adapter(VendorAdapter):
@@ -106,6 +113,8 @@ class Adapter(VendorAdapter):
 
     def __init__(self, settings: RekognitionSettings):
         super().__init__(settings)
+        keys = (settings.access_key_id, settings.secret_access_key)
+        self._id, self._secret = (key.get_secret_value() if key else "" for key in keys)
         self._day, self._key = "", b""
 
     @property
@@ -117,8 +126,6 @@ class Adapter(VendorAdapter):
             raise VendorRejected("there is no picture to look at")
         for part in one_image_each(content):
             [view] = part.images[0].views
-            if len(view.data) > MOST_BYTES:
-                raise VendorRejected(f"a picture of {len(view.data)} bytes; {MOST_BYTES} are taken")
             picture = pybase64.b64encode_as_string(view.data)
             for name in self.settings.operations:
                 yield self.call(name, picture)
@@ -140,9 +147,9 @@ class Adapter(VendorAdapter):
             headers["X-Amz-Security-Token"] = token.get_secret_value()
         body = call.body or b""
         if self._day != stamp[:8]:
-            self._day, self._key = stamp[:8], day_key(self.settings.secret_access_key.get_secret_value(), scope)
+            self._day, self._key = stamp[:8], day_key(self._secret, scope)
         names, signature = signed(self._key, scope, call.method, where.path, headers, body)
-        credential = f"{self.settings.access_key_id.get_secret_value()}/{scope}"
+        credential = f"{self._id}/{scope}"
         headers["Authorization"] = f"{ALGORITHM} Credential={credential}, SignedHeaders={names}, Signature={signature}"
         return replace(call, headers=headers, json=None, data=body)
 

@@ -1,4 +1,4 @@
-"""A vendor that costs nearly nothing: answers every POST with one canned moderation. `python -m bench.vendor PORT`."""
+"""Vendors that cost nearly nothing: each POST gets the canned answer of its kind. `python -m bench.vendor PORT`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,26 @@ ANSWER = orjson.dumps(
         ],
     }
 )
-_REPLY = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(ANSWER), ANSWER)
+SEVERITIES = orjson.dumps(
+    {
+        "blocklistsMatch": [],
+        "categoriesAnalysis": [
+            {"category": name, "severity": 0} for name in ("Hate", "SelfHarm", "Sexual", "Violence")
+        ],
+    }
+)
+SEEN = orjson.dumps(
+    {
+        "ModerationLabels": [
+            {"Confidence": 93.42, "Name": "Alcohol", "ParentName": "", "TaxonomyLevel": 1},
+            {"Confidence": 93.42, "Name": "Alcoholic Beverages", "ParentName": "Alcohol", "TaxonomyLevel": 2},
+        ],
+        "ModerationModelVersion": "7.0",
+        "ContentTypes": [],
+    }
+)
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+_MODERATION, _SEVERITIES, _SEEN = (_HEAD % (len(body), body) for body in (ANSWER, SEVERITIES, SEEN))
 
 
 class Vendor(asyncio.Protocol):
@@ -61,7 +80,13 @@ class Vendor(asyncio.Protocol):
             if len(self._held) < end + 4 + length:
                 return
             self._held = self._held[end + 4 + length :]
-            self._transport.write(_REPLY)
+            self._transport.write(_reply(head))
+
+
+def _reply(head: bytes) -> bytes:
+    if head.startswith(b"post / "):
+        return _SEEN
+    return _SEVERITIES if head.startswith(b"post /contentsafety/") else _MODERATION
 
 
 async def main(port: int) -> None:

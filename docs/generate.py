@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from gateway import registry
+from gateway import paths, registry
 from gateway.adapter import VendorSettings
 from gateway.settings import (
     AuthSettings,
@@ -25,8 +25,11 @@ from gateway.settings import (
     ServerSettings,
     StorageSettings,
 )
+from gateway.taxonomy import Kind, Taxonomy, kin
 from gateway.units import duration, rate, size
 from gateway.web.app import endpoints
+from gateway.web.dialects import learn
+from gateway.web.dialects.openai import CATEGORIES
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -60,6 +63,7 @@ def pages() -> dict[Path, str]:
     return {
         HERE / "configuration.md": _filled(HERE / "configuration.md", {"keys": _keys()}),
         HERE / "api.md": _filled(HERE / "api.md", {"endpoints": _endpoints()}),
+        HERE / "dialects.md": _filled(HERE / "dialects.md", {"words": _words()}),
     }
 
 
@@ -122,6 +126,8 @@ def _plain(annotation: Any) -> str:
         return " · ".join(f"`{choice}`" for choice in inside)
     if origin in (Union, types.UnionType):
         return " or ".join(dict.fromkeys(_plain(choice) for choice in inside if choice is not type(None)))
+    if origin is dict:
+        return "mapping"
     if origin in (tuple, list):
         return f"list of {_plain(inside[0])}"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -132,6 +138,7 @@ def _plain(annotation: Any) -> str:
         float: "number",
         bool: "true or false",
         SecretStr: "secret",
+        Any: "anything",
         Path: "path",
     }
     return words.get(annotation, "network" if "Network" in str(annotation) else "text")
@@ -160,6 +167,23 @@ def _endpoints() -> str:
     for endpoint in endpoints():
         who = ", ".join(sorted(role.value for role in endpoint.roles)) + ", admin" if endpoint.roles else "everybody"
         rows.append(f"| `{endpoint.method} {endpoint.path}` | {endpoint.summary} | {who} |")
+    return "\n".join(rows) + "\n"
+
+
+def _words() -> str:
+    """Which words of each dialect tell a category; one that is told as its parent is has no row."""
+    taxonomy = Taxonomy.from_file(paths.TAXONOMY)
+    spoken = learn(taxonomy)
+
+    def row(slug: str) -> list[str]:
+        first = next(([name] for kin_ in kin(slug) for name, means in CATEGORIES.items() if means == kin_), [])
+        return [", ".join(words) or "-" for words in (first, *(inverse.words(slug) for inverse in spoken.values()))]
+
+    rows = [f"| | openai | {' | '.join(spoken)} |", "|---" * (len(spoken) + 2) + "|"]
+    for slug, node in taxonomy.categories.items():
+        parent = slug.rpartition("/")[0]
+        if node.kind is not Kind.CONTEXT and row(slug) != (row(parent) if parent else ["-"] * (len(spoken) + 1)):
+            rows.append(f"| `{slug}` | {' | '.join(row(slug))} |")
     return "\n".join(rows) + "\n"
 
 

@@ -12,13 +12,16 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from gateway.domain import Content, Exchange, Finding, Image, Look, Minimum, Modality, Opinion, Text
 from gateway.errors import (
+    Overloaded,
+    RequestError,
     VendorDenied,
     VendorDrift,
     VendorError,
@@ -27,21 +30,24 @@ from gateway.errors import (
     VendorTimeout,
     VendorUnavailable,
 )
-from gateway.units import Duration, Rate
-from gateway.wire import Call, Reply, Transport, retry_after
+from gateway.units import Duration, Located, Rate
+from gateway.wire import Call, Client, Reply, Transport, retry_after
 
 __all__ = [  # all that an adapter needs from here
     "Adapter",
     "Address",
     "Call",
     "CircuitSettings",
+    "Client",
     "LocalAdapter",
+    "OwnLabel",
     "Reply",
     "RetrySettings",
     "Transport",
     "VendorAdapter",
     "VendorSettings",
     "Workshop",
+    "decoded",
     "merge",
     "one_image_each",
 ]
@@ -66,15 +72,40 @@ class RetrySettings(BaseModel):
 
 
 class CircuitSettings(BaseModel):
-    """When to stop asking a provider that fails."""
+    """When to stop asking a provider that fails, and for how long.
+
+    It opens after `failures` in a row; or where, of at least `min_calls` within `window`, `failure_rate` failed or
+    `slow_rate` took longer than `slow_after` (default: 80 % of the provider's timeout). It stays open for `open_for`,
+    twice as long each time it fails again, at most `open_most`; then `probes` calls are let through to see.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     enabled: bool = True
+    failures: int = Field(default=5, ge=1)
+    min_calls: int = Field(default=10, ge=1)
+    window: Duration = 10.0
+    failure_rate: float = Field(default=0.5, gt=0, le=1)
+    slow_rate: float = Field(default=0.8, gt=0, le=1)
+    slow_after: Duration | None = None
+    open_for: Duration = 2.0
+    open_most: Duration = 8.0
+    probes: int = Field(default=1, ge=1)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLabel:
+    """A label that a provider's settings themselves give a meaning: its category, and where in them it stands."""
+
+    name: str
+    category: str
+    where: tuple[str | int, ...]
 
 
 class VendorSettings(BaseModel):
     """What every provider takes in `providers:`. An adapter adds its own keys in a subclass.
 
+    `table` is a table of its own instead of the adapter's, of the same shape: for a model with categories of its own.
+    `transport: sdk` sends through the vendor's own client, where it has one here, for those who need its sign-in.
     More than `rate_limit` is not asked: the next provider is. `circuit` and `price_per_1k` are read and do nothing yet.
     """
 
@@ -87,7 +118,17 @@ class VendorSettings(BaseModel):
     retry: RetrySettings = RetrySettings()
     circuit: CircuitSettings = CircuitSettings()
     price_per_1k: float = Field(default=0.0, ge=0)
-    transport: Literal["direct"] = "direct"
+    transport: Literal["direct", "sdk"] = "direct"
+    table: Located | None = None
+
+    def secrets(self) -> Iterable[str]:
+        """What is cut out of every answer before anybody reads or keeps it."""
+        values = (getattr(self, name) for name in type(self).model_fields)
+        return (value.get_secret_value() for value in values if isinstance(value, SecretStr))
+
+    def own_labels(self) -> Iterable[OwnLabel]:
+        """Labels beside those of the table."""
+        return ()
 
 
 class Workshop(Protocol):
@@ -104,8 +145,8 @@ class Adapter(Protocol):
     """What dispatch sees of a provider."""
 
     settings: VendorSettings
-    accepts: ClassVar[frozenset[Modality]]
-    together: ClassVar[bool]  # takes a text and an image in one question, and judges each in the light of the other
+    accepts: frozenset[Modality]
+    together: bool  # takes a text and an image in one question, and judges each in the light of the other
     tier: ClassVar[int]  # 0 a list of known things, 1 a model in this process, 2 a vendor
 
     async def open(self, workshop: Workshop) -> None:
@@ -141,8 +182,8 @@ class VendorAdapter(ABC):
     """
 
     Settings: ClassVar[type[VendorSettings]] = VendorSettings
-    accepts: ClassVar[frozenset[Modality]]
-    together: ClassVar[bool] = False
+    accepts: frozenset[Modality]
+    together: bool = False
     tier: ClassVar[int] = 2
     faults: ClassVar[Mapping[int | str, type[VendorError]]] = {}
 
@@ -163,7 +204,7 @@ class VendorAdapter(ABC):
         """The vendor's words in a 200. Trust the documented shape: a surprise becomes VendorDrift by itself."""
 
     def sign(self, call: Call, now: datetime) -> Call:
-        """The call as it is sent, where a vendor wants it signed at that moment (UTC)."""
+        """The call as it is sent, where a vendor wants it signed at that moment (UTC). Its own client signs itself."""
         return call
 
     def version(self, reply: Reply) -> str | None:
@@ -200,7 +241,8 @@ class VendorAdapter(ABC):
             return error
 
     async def _exchange(self, call: Call, send: Transport) -> Look:
-        reply = await send(self.address, self.sign(call, datetime.now(UTC)))
+        signed = call if self.settings.transport == "sdk" else self.sign(call, datetime.now(UTC))
+        reply = await send(self.address, signed)
         reply.about = call.about
         return self._understand(reply)
 
@@ -240,8 +282,8 @@ class LocalAdapter(ABC):
     """A model in this process. `open` loads it once; `look` works in the workshop and ignores the transport."""
 
     Settings: ClassVar[type[VendorSettings]] = VendorSettings
-    accepts: ClassVar[frozenset[Modality]]
-    together: ClassVar[bool] = False
+    accepts: frozenset[Modality]
+    together: bool = False
     tier: ClassVar[int] = 1
 
     def __init__(self, settings: VendorSettings):
@@ -257,6 +299,16 @@ class LocalAdapter(ABC):
 
     async def close(self) -> None:
         """Nothing to give back unless a model says so."""
+
+
+async def decoded(workshop: Workshop, work: Callable[[bytes], T], data: bytes) -> T:
+    """What `work` makes of image bytes in the guarded pool. Raises VendorRejected; VendorThrottled while it is full."""
+    try:
+        return await workshop.decode(work, data)
+    except Overloaded as busy:
+        raise VendorThrottled(busy.detail, retry_after=busy.retry_after) from busy
+    except RequestError as refused:
+        raise VendorRejected(refused.detail) from refused
 
 
 def one_image_each(content: Content) -> Iterator[Content]:

@@ -19,6 +19,7 @@ from gateway.crosscheck import DEFAULT_ROUTE, check_exposure, contradictions
 from gateway.domain import Modality
 from gateway.settings import (
     AuthSettings,
+    CacheSettings,
     FetchSettings,
     FileSettings,
     LegSettings,
@@ -56,6 +57,7 @@ class Config:
     storage: StorageSettings
     fetch: FetchSettings
     limits: LimitSettings
+    cache: CacheSettings
     providers: Mapping[str, VendorSettings]
     routes: Mapping[str, RouteSettings]
     policies: PoliciesSettings
@@ -67,7 +69,7 @@ class Config:
 
     def listening_on(self, host: str, port: int) -> Config:
         """The same on another address: what the command line says goes before the file."""
-        return replace(self, server=ServerSettings(host=host, port=port))
+        return replace(self, server=self.server.model_copy(update={"host": host, "port": port}))
 
     def stored_in(self, folder: Path) -> Config:
         """The same with its data elsewhere."""
@@ -75,7 +77,7 @@ class Config:
 
     def public(self) -> dict[str, Any]:
         """All of it as plain JSON types for `doctor` and the console, with `***` for every secret."""
-        sections = ("server", "auth", "storage", "fetch", "limits", "providers", "routes", "policies")
+        sections = ("server", "auth", "storage", "fetch", "limits", "cache", "providers", "routes", "policies")
         return {"file": str(self.file)} | {name: _public(name, getattr(self, name)) for name in sections}
 
 
@@ -102,6 +104,7 @@ def load_config(path: Path, env: Mapping[str, str], settings_for: SettingsFor, a
         storage=file.storage,
         fetch=file.fetch,
         limits=file.limits,
+        cache=file.cache,
         providers={name: settings for name, settings in providers.items() if settings is not None},
         routes=file.routes,
         policies=file.policies,
@@ -137,7 +140,7 @@ def _provider(document: Document, name: str, settings_for: SettingsFor, adapters
         hint = did_you_mean(adapter, adapters) or f"there are {', '.join(sorted(adapters))}"
         at = (*where, "adapter")
         raise document.error(at, f"unknown adapter {document.shown(at)}", hint, code="unknown_name") from None
-    return document.parse(settings, where)
+    return document.parse(settings, where, context={"folder": Path(document.file).absolute().parent})
 
 
 def _public(name: str, value: Any) -> Any:

@@ -84,25 +84,48 @@ def _wrong_routes(document: Document, file: FileSettings, providers: Providers) 
 
 
 def _wrong_leg(document: Document, where: Where, leg: LegSettings, providers: Providers) -> Iterator[Problem]:
+    yield from _wrong_strategy(document, where, leg)
     named: set[str] = set()
-    for part, names in (("ask", leg.ask), ("fallback", leg.fallback)):
+    for part, names in (("ask", leg.ask), ("fallback", leg.fallback), ("shadow", leg.shadow)):
         for index, name in enumerate(names):
-            at = (*where, part, index)
+            split = part == "ask" and leg.split is not None
+            at = (*where, "split", name) if split else (*where, part, index)
             if name in named:
-                yield document.error(at, f"{document.shown(at)} is named twice", "each provider is asked once")
+                shown = _shown(document, at, name, split)
+                yield document.error(at, f"{shown} is named twice", "each provider is asked once", key=split)
             else:
-                yield from _wrong_provider(document, at, name, providers)
+                yield from _wrong_provider(document, at, name, providers, key=split)
             named.add(name)
-    if leg.need > len(named):
-        detail = f"need is {document.shown((*where, 'need'))}, more than the {len(named)} in ask and fallback"
+    most = (1 if leg.split else len(leg.ask)) + len(leg.fallback)
+    if leg.need > most:
+        detail = f"need is {document.shown((*where, 'need'))}, more than the {most} in ask and fallback"
         yield document.error((*where, "need"), detail)
 
 
-def _wrong_provider(document: Document, at: Where, name: str, providers: Providers) -> Iterator[Problem]:
+def _wrong_strategy(document: Document, where: Where, leg: LegSettings) -> Iterator[Problem]:
+    if leg.strategy == "split" and leg.split is None:
+        hint = "write split: {provider: weight, …} instead of ask"
+        yield document.error((*where, "strategy"), "strategy split lacks its weights", hint)
+    elif leg.split is not None and leg.strategy != "split":
+        yield document.error((*where, "split"), f"split is not for strategy {leg.strategy}", key=True)
+    elif leg.split is not None and leg.ask != tuple(leg.split):
+        yield document.error((*where, "ask"), "split names whom to ask", "leave ask out", key=True)
+    if leg.hedge_after is not None and leg.strategy != "hedge":
+        yield document.error((*where, "hedge_after"), "hedge_after is for strategy hedge", key=True)
+
+
+def _wrong_provider(document: Document, at: Where, name: str, providers: Providers, *, key: bool) -> Iterator[Problem]:
     if name not in providers:
         hint = did_you_mean(name, providers) or f"there are {', '.join(providers) or 'none'}"
-        yield document.error(at, f"unknown provider {document.shown(at)}", hint, code="unknown_name")
+        detail = f"unknown provider {_shown(document, at, name, key)}"
+        yield document.error(at, detail, hint, key=key, code="unknown_name")
         return
     settings = providers[name]
     if settings is not None and not settings.enabled:
-        yield document.error(at, f"the provider {document.shown(at)} is disabled", "take it away here, or enable it")
+        detail = f"the provider {_shown(document, at, name, key)} is disabled"
+        yield document.error(at, detail, "take it away here, or enable it", key=key)
+
+
+def _shown(document: Document, at: Where, name: str, key: bool) -> str:
+    """A provider's name as the file has it: as the key of a weight, or as an item of a list."""
+    return quoted(name) if key else document.shown(at)

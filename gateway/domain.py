@@ -6,9 +6,7 @@ ours: a category of the taxonomy and a score. A *policy* turns signals and gaps 
 Scores are integers 0..10,000 everywhere inside, rounded half to even once, where a finding becomes a signal. So no
 comparison in any back end is a comparison of floats. Null is "nobody looked", and never 0.
 
-Nothing here is changed once made. What is kept as evidence has no slots, for orjson writes a slotted dataclass six to
-eight times slower; and the classes of which a request makes dozens are frozen in words only, for `frozen` takes three
-times as long to make (measured 2026-11).
+Nothing here is changed once made (see frozen.py).
 """
 
 from __future__ import annotations
@@ -16,7 +14,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
+from hashlib import sha256
 from typing import Any
+
+from gateway.frozen import frozen
 
 FULL = 10_000  # the score that is written 1.0 outside
 
@@ -75,26 +77,48 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One picture as a vendor gets it: normalised, without metadata, in a format every vendor reads."""
+    """One picture as a vendor gets it: normalised, without metadata.
+
+    `url` is an address of ours where these very bytes can be had for a while, for vendors that take nothing else.
+    """
 
     data: bytes
     media_type: str
     width: int
     height: int
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
+class Needs:
+    """What a vendor takes of a picture. `size` is bytes before base64, `sides` the least and the most pixels of each.
+
+    None and an empty `formats` are no limit. Vendors with equal needs get the same picture.
+    """
+
+    formats: tuple[str, ...] = ()
+    size: int | None = None
+    sides: tuple[int, int] | None = None
+    pixels: int | None = None
+
+
+@frozen
 class Text:
     """A text as the caller sent it."""
 
     text: str
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 (hex) of its UTF-8."""
+        return sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
 
     @property
     def modality(self) -> Modality:
         return Modality.TEXT
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Image:
     """A picture after the guard: one view if it is still and opaque, several if it moves or is see-through.
 
@@ -117,7 +141,7 @@ class Image:
 Input = Text | Image
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Content:
     """What is judged together: in a submission all of it, in a question to a vendor one text, one image or both."""
 
@@ -134,7 +158,7 @@ class Content:
         return tuple(part for part in self.inputs if isinstance(part, Image))
 
 
-@dataclass(slots=True)
+@frozen
 class Finding:
     """One statement of a vendor: a label of its own and a value on its own scale.
 
@@ -149,21 +173,21 @@ class Finding:
     open: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class Minimum:
     """The value, on the vendor's own scale, below which it names no label in this answer."""
 
     value: float
 
 
-@dataclass(frozen=True)
+@frozen
 class Opinion:
     """A vendor's own verdict, in its word. Evidence beside the scores, never instead of them."""
 
     verdict: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Exchange:
     """One call as it happened, for the evidence. `body` is what came back, cut at the transport's cap, as text."""
 
@@ -172,7 +196,7 @@ class Exchange:
     latency_ms: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Look:
     """Everything one provider said about one question, in its own words."""
 
@@ -183,7 +207,7 @@ class Look:
     exchanges: tuple[Exchange, ...] = ()
 
 
-@dataclass
+@frozen
 class Signal:
     """A finding in our words, on one input of the submission.
 
@@ -199,7 +223,25 @@ class Signal:
     below: int | None = None
 
 
-@dataclass(frozen=True)
+@frozen
+class Fitted:
+    """A view that one provider got otherwise than the others, because it takes no more: as what, of how many bytes.
+
+    `view` counts from 0 in the input's views. `quality` is that of the encoder, None where it was not encoded again.
+    `by_address`: it was to be fetched from us, not sent.
+    """
+
+    view: int
+    width: int
+    height: int
+    bytes: int
+    media_type: str
+    sha256: str
+    quality: int | None = None
+    by_address: bool = False
+
+
+@frozen
 class Reading:
     """What one provider said about some inputs: in our words, and as it came."""
 
@@ -212,9 +254,10 @@ class Reading:
     attempts: int
     latency_ms: float
     status: str = "ok"
+    fitted: tuple[Fitted, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Failure:
     """That one provider gave no usable answer, and why.
 
@@ -229,9 +272,10 @@ class Failure:
     latency_ms: float
     http: int | None = None
     raw: str = ""
+    fitted: tuple[Fitted, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Answer:
     """A reading or a failure, as it bears on one input."""
 
@@ -248,7 +292,7 @@ class Answer:
         return self.outcome if isinstance(self.outcome, Failure) else None
 
 
-@dataclass(frozen=True)
+@frozen
 class Reason:
     """Why a decision is not allow. Scores and thresholds are 0..10,000; `message` is for the user and holds neither."""
 
@@ -262,7 +306,7 @@ class Reason:
     input: int | None = None
 
 
-@dataclass
+@frozen
 class CategoryVerdict:
     """One category over the whole submission. `score` is None unless `state` is scored."""
 
@@ -272,7 +316,7 @@ class CategoryVerdict:
     providers: Mapping[str, int]
 
 
-@dataclass(frozen=True)
+@frozen
 class Coverage:
     """Which categories had to be looked at, and which of them were not, on some input."""
 
@@ -280,7 +324,7 @@ class Coverage:
     missing: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Decision:
     """What the policy says of one submission, with everything needed to explain it."""
 

@@ -9,7 +9,8 @@ GatewayError
 │  └─ Internal 500                              not theirs but ours; in their shape all the same
 └─ VendorError      becomes a Failure in the evidence, never a verdict
    ├─ ask again:    VendorTimeout · VendorThrottled · VendorUnavailable
-   └─ do not:       VendorDenied (our key) · VendorRejected (this content) · VendorDrift (their shape)
+   ├─ do not:       VendorDenied (our key) · VendorRejected (this content) · VendorDrift (their shape)
+   └─ not asked:    VendorHeld (its breaker is open)
 ConfigError         apart, so no request handler can swallow it: file:line:column, what was read, what would fit
 """
 
@@ -170,6 +171,12 @@ class VendorDenied(VendorError):
     """Our key, credit or region is refused: asking again is useless until somebody acts."""
 
     status = "denied"
+
+
+class VendorHeld(VendorError):
+    """It was not asked: its breaker is open."""
+
+    status = "open"
 
 
 class VendorRejected(VendorError):

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol
 
+import orjson
+from pydantic import TypeAdapter
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.domain import Answer, Decision
 from gateway.errors import NotFound, Overloaded
-from gateway.record import Record, from_json, to_json
-from gateway.store.commit import WriterClosed
+from gateway.record import Case, Record, Revision, from_json, to_json
+from gateway.store.commit import Row, WriterClosed
 from gateway.store.database import Database
-from gateway.store.tables import decisions
+from gateway.store.tables import decisions, events, late_answers, revisions
+
+_ANSWER = TypeAdapter(Answer)
+_DECISION = TypeAdapter(Decision)
 
 
 class Ledger(Protocol):
@@ -20,7 +28,10 @@ class Ledger(Protocol):
     async def record(self, record: Record) -> None:
         """Return once the record cannot be lost. Raises Overloaded where it cannot be kept: then nothing is decided."""
 
-    async def find(self, id: str, tenant: str) -> Record:
+    async def amend(self, record: Record, late: Sequence[Answer], revision: Revision | None) -> None:
+        """Keep what came after a decision, all of it or nothing. Raises Overloaded."""
+
+    async def find(self, id: str, tenant: str) -> Case:
         """One decision of this tenant with its evidence. Raises NotFound."""
 
 
@@ -41,8 +52,39 @@ class DatabaseLedger:
             "policy_hash": record.policy.hash,
             "evidence": to_json(record),
         }
+        await self._write((decisions, row))
+
+    async def amend(self, record: Record, late: Sequence[Answer], revision: Revision | None) -> None:
+        now = time.time()
+        rows: list[Row] = [
+            (late_answers, {"decision_id": record.id, "created_at": now, "evidence": orjson.dumps(answer)})
+            for answer in late
+        ]
+        if revision is not None:
+            rows.append((revisions, _revised(record, revision)))
+            if revision.decision.action is not record.action:
+                rows.append((events, _told(record, revision)))
+        await self._write(*rows)
+
+    async def find(self, id: str, tenant: str) -> Case:
+        query = select(decisions.c.evidence).where(decisions.c.id == id, decisions.c.tenant == tenant)
+        came = select(late_answers.c.evidence).where(late_answers.c.decision_id == id).order_by(late_answers.c.id)
+        again = select(revisions).where(revisions.c.decision_id == id).order_by(revisions.c.id)
+        async with self._database.reader.connect() as connection:
+            kept = (await connection.execute(query)).scalar_one_or_none()
+            late = (await connection.execute(came)).scalars().all() if kept else []
+            revised = (await connection.execute(again)).all() if kept else []
+        if kept is None:
+            raise NotFound("unknown_decision", "There is no decision with this id.", hint="Ids look like mod_…")
+        return Case(
+            from_json(kept),
+            tuple(_ANSWER.validate_json(answer) for answer in late),
+            tuple(Revision(row.created_at, row.cause, _DECISION.validate_json(row.evidence)) for row in revised),
+        )
+
+    async def _write(self, *rows: Row) -> None:
         try:
-            await self._database.writer.put(decisions, row)
+            await self._database.writer.put_together(*rows)
         except (SQLAlchemyError, WriterClosed) as error:
             raise Overloaded(
                 "evidence_unavailable",
@@ -51,10 +93,30 @@ class DatabaseLedger:
                 retry_after=2,
             ) from error
 
-    async def find(self, id: str, tenant: str) -> Record:
-        query = select(decisions.c.evidence).where(decisions.c.id == id, decisions.c.tenant == tenant)
-        async with self._database.reader.connect() as connection:
-            kept = (await connection.execute(query)).scalar_one_or_none()
-        if kept is None:
-            raise NotFound("unknown_decision", "There is no decision with this id.", hint="Ids look like mod_…")
-        return from_json(kept)
+
+def _revised(record: Record, revision: Revision) -> dict[str, Any]:
+    return {
+        "decision_id": record.id,
+        "created_at": revision.created_at,
+        "cause": revision.cause,
+        "action": revision.decision.action.value,
+        "evidence": orjson.dumps(revision.decision),
+    }
+
+
+def _told(record: Record, revision: Revision) -> dict[str, Any]:
+    """The event of a decision that is now another."""
+    body = {
+        "decision_id": record.id,
+        "cause": revision.cause,
+        "was": record.action.value,
+        "action": revision.decision.action.value,
+        "reasons": [reason.code for reason in revision.decision.reasons],
+    }
+    return {
+        "tenant": record.tenant,
+        "created_at": revision.created_at,
+        "kind": "decision.revised",
+        "subject": record.id,
+        "body": orjson.dumps(body),
+    }

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Set
+from copy import copy
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from gateway.domain import FULL, Action, Finding, Look, Modality, Signal
+from gateway.domain import FULL, Action, Finding, Look, Modality, Needs, Signal
 from gateway.errors import VendorDrift
 from gateway.taxonomy import Taxonomy
+from gateway.units import Size
 from gateway.yamlfile import Document, load
 
 _ROUNDING = 1e-6  # a float32 softmax may end a hair above 1
@@ -52,6 +54,35 @@ def _short(written: Any) -> Any:
     return {"slug": written} if isinstance(written, str) else written
 
 
+class MediaFile(BaseModel):
+    """What the vendor takes of a picture; left out is no limit. `bytes` are those before base64.
+
+    `sides` are the least and the most pixels a side may have. `by: address`: it takes no bytes, it downloads them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    formats: tuple[Literal["image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/tiff"], ...] = ()
+    bytes: Size | None = None
+    sides: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = None
+    pixels: Annotated[int, Field(ge=1)] | None = None
+    by: Literal["bytes", "address"] = "bytes"
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> MediaFile:
+        least, most = self.sides or (1, 1)
+        if least > most:
+            raise ValueError("sides are the least and the most pixels a side may have")
+        if self.pixels is not None and least * least > self.pixels:
+            raise ValueError(f"no picture with sides of {least} has {self.pixels} pixels or fewer")
+        if self.formats and not {"image/jpeg", "image/png", "image/webp"} & set(self.formats):
+            raise ValueError("of these formats none is written here: JPEG, PNG and WebP are")
+        return self
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(self.formats, self.bytes, self.sides, self.pixels)
+
+
 class VendorFile(BaseModel):
     """The shape of config/vendors/<vendor>.yaml."""
 
@@ -66,6 +97,7 @@ class VendorFile(BaseModel):
     unmapped: dict[str, str] = {}  # label → why it means nothing to us
     opinions: dict[str, Action] = {}  # the vendor's own verdicts
     objects: bool = False  # its labels name things seen, worth showing beside the scores
+    media: MediaFile | None = None  # left out where it sees no pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +127,7 @@ class VendorTable:
         self.measures = file.measures
         self.opinions = file.opinions
         self.objects = file.objects
+        self.media = file.media
         self._steps: dict[float, int] | None = None
         if isinstance(file.scale, dict):
             self._steps = {step: round(share * FULL) for step, share in file.scale.items()}
@@ -131,6 +164,13 @@ class VendorTable:
         """Read the table of the vendor that the file is named after."""
         return cls(path.stem, load(path, env=None), taxonomy)
 
+    def with_labels(self, labels: Mapping[str, str]) -> VendorTable:
+        """The same with more labels, each with its category, on whatever content they are found."""
+        more = copy(self)
+        everywhere = frozenset(Modality)
+        more._words = {**self._words, **{label: _Word((slug,), (), everywhere) for label, slug in labels.items()}}
+        return more
+
     def covers(self, modality: Modality) -> frozenset[str]:
         """The categories this vendor can give a score for, in content of this modality."""
         return frozenset(slug for word in self._words.values() if modality in word.seen_in for slug in word.scored)
@@ -142,6 +182,7 @@ class VendorTable:
         """
         self._check_silence({finding.label for finding in look.findings})
         signals: list[Signal] = []
+        sent = tuple(inputs.items())
         for finding in look.findings:
             label, value, looked = finding.label, finding.value, finding.looked
             if value is None or label in self._ignored:
@@ -150,8 +191,9 @@ class VendorTable:
             if looked and looked.isdisjoint(inputs):
                 raise VendorDrift(f"'{_harmless(label)}' is said of what was not sent")
             word = self._words.get(label) or self._new_word(finding)
-            for modality, index in inputs.items():
-                if modality in (word.seen_in if looked is None else looked):
+            seen = word.seen_in if looked is None else looked
+            for modality, index in sent:
+                if modality in seen:
                     for slug in word.scored:
                         signals.append(Signal(slug, score, provider, label, index))
                     for slug in word.also:

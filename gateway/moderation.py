@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 
-from gateway.dispatch.fanout import Route, ask
-from gateway.domain import Answer, Content, Image, Role
+from gateway.aftermath import Aftermath
+from gateway.dispatch.cache import Asker
+from gateway.dispatch.fanout import Guidance, Route, ask
+from gateway.domain import Answer, Content, Decision, Image, Role
 from gateway.errors import BadContent, UnknownPolicy
+from gateway.frozen import frozen
 from gateway.ledger import Ledger
 from gateway.policy.book import PolicyBook
+from gateway.policy.bounds import holes, settled
 from gateway.policy.decide import InputFacts, decide
-from gateway.record import PolicyName, Record, Timings, digest
+from gateway.policy.policy import Policy
+from gateway.record import PolicyName, Record, Timings, Unheard, digest
 from gateway.suggest import did_you_mean
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Submission:
     """Content, and under whose rules. `policy` and `route` None are the configured defaults; `locale` like `de-AT`."""
 
@@ -36,13 +40,17 @@ class Moderator:
         self,
         routes: Mapping[str, Route],
         policies: PolicyBook,
+        asker: Asker,
         ledger: Ledger,
+        aftermath: Aftermath,
         objects: tuple[str, ...],
         notice: Callable[[Record], None],
     ):
         self._routes = routes
         self._policies = policies
+        self._asker = asker
         self._ledger = ledger
+        self._aftermath = aftermath
         self._objects = objects
         self._notice = notice
 
@@ -60,7 +68,8 @@ class Moderator:
         content = submission.content
         if not content.inputs:
             raise BadContent("empty_submission", "There is nothing to moderate.", hint="Send text, images or both.")
-        answers = await ask(content, route)
+        heard = await ask(content, route, self._asker, _guidance(policy, submission, route))
+        answers = heard.answers
         asked = time.perf_counter()
         decision = decide(policy, _facts(content, answers, route), submission.locale)
         decided = time.perf_counter()
@@ -79,9 +88,20 @@ class Moderator:
             tier=_tier(answers, route),
             timings=Timings((asked - started) * 1000, (decided - asked) * 1000, (decided - started) * 1000),
             objects=self._objects,
+            unheard=tuple([Unheard(question.input, question.provider, question.role) for question in heard.pending]),
         )
-        await self._ledger.record(record)
+        try:
+            await self._ledger.record(record)
+        except BaseException:
+            heard.give_up()
+            raise
         self._notice(record)
+        if heard.pending:
+
+            def again(late: Sequence[Answer]) -> Decision:
+                return decide(policy, _facts(content, (*answers, *late), route), submission.locale)
+
+            self._aftermath.follow(record, heard.pending, again)
         return record
 
     def _route(self, name: str | None) -> Route:
@@ -97,20 +117,42 @@ def _new_id() -> str:
     return f"mod_{time.time_ns() // 1_000_000:012x}{random.getrandbits(64):016x}"
 
 
-def _facts(content: Content, answers: tuple[Answer, ...], route: Route) -> list[InputFacts]:
-    facts = []
-    for index, part in enumerate(content.inputs):
-        leg = route.legs[part.modality]
-        facts.append(
-            InputFacts(
-                modality=part.modality,
-                answers=tuple(answer for answer in answers if answer.input == index and answer.role is not Role.SHADOW),
-                sees={provider.name: provider.sees[part.modality] for provider in leg.providers},
-                need=leg.need,
-                unseen=part.unseen if isinstance(part, Image) else 0,
-            )
-        )
-    return facts
+def _subject(content: Content) -> str:
+    """What a split is stable by: the user where one is named, else the content itself."""
+    user = content.context.get("user_id")
+    return str(user) if user is not None else content.inputs[0].digest
+
+
+def _guidance(policy: Policy, submission: Submission, route: Route) -> Guidance:
+    """The policy's judgement, for dispatch, which knows none."""
+    content = submission.content
+
+    def nothing_left(index: int, answers: Sequence[Answer]) -> bool:
+        fact = _fact(content, index, answers, route)
+        heard = {answer.outcome.provider for answer in answers}
+        return settled(policy, fact, {name: sees for name, sees in fact.sees.items() if name not in heard})
+
+    def unseen(index: int, answers: Sequence[Answer]) -> frozenset[str]:
+        return holes(policy, _fact(content, index, answers, route))
+
+    return Guidance(submission.tenant, _subject(content), nothing_left, unseen)
+
+
+def _facts(content: Content, answers: Sequence[Answer], route: Route) -> list[InputFacts]:
+    return [_fact(content, index, answers, route) for index in range(len(content.inputs))]
+
+
+def _fact(content: Content, index: int, answers: Sequence[Answer], route: Route) -> InputFacts:
+    part = content.inputs[index]
+    leg = route.legs[part.modality]
+    return InputFacts(
+        modality=part.modality,
+        answers=tuple([answer for answer in answers if answer.input == index]),
+        sees={provider.name: provider.sees[part.modality] for provider in leg.providers},
+        need=leg.need,
+        unseen=part.unseen if isinstance(part, Image) else 0,
+        place=index,
+    )
 
 
 def _degraded(answers: tuple[Answer, ...]) -> bool:

@@ -7,7 +7,6 @@ nothing; shares and shapes for people are made when somebody asks. The content i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -27,11 +26,13 @@ from gateway.domain import (
     Modality,
     Reading,
     Reason,
+    Role,
     Text,
 )
+from gateway.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Timings:
     """Milliseconds: the vendors, the policy, and all of it up to the decision."""
 
@@ -40,7 +41,7 @@ class Timings:
     total: float
 
 
-@dataclass(frozen=True)
+@frozen
 class PolicyName:
     """Which policy decided. The hash is its identity, the version a counter for people."""
 
@@ -49,7 +50,7 @@ class PolicyName:
     hash: str
 
 
-@dataclass(frozen=True)
+@frozen
 class InputDigest:
     """One input without its content: SHA-256 (hex) of the bytes as they came and of each view as vendors got it."""
 
@@ -62,7 +63,16 @@ class InputDigest:
     url: str | None = None
 
 
-@dataclass(frozen=True)
+@frozen
+class Unheard:
+    """A question whose answer was not waited for: of a shadow, or of one whom others were faster than."""
+
+    input: int
+    provider: str
+    role: Role
+
+
+@frozen
 class Record:
     """One submission with everything that was found and decided. `objects` are providers whose labels name things."""
 
@@ -80,10 +90,29 @@ class Record:
     tier: int | None
     timings: Timings
     objects: tuple[str, ...] = ()
+    unheard: tuple[Unheard, ...] = ()
 
     @property
     def action(self) -> Action:
         return self.decision.action
+
+
+@frozen
+class Revision:
+    """A later decision on the same content. `cause` is late_answer or debt; `created_at` seconds since 1970."""
+
+    created_at: float
+    cause: str
+    decision: Decision
+
+
+@frozen
+class Case:
+    """A decision with all that came after it."""
+
+    record: Record
+    late: tuple[Answer, ...] = ()
+    revisions: tuple[Revision, ...] = ()
 
 
 _STORED = TypeAdapter(Record)
@@ -102,7 +131,7 @@ def from_json(kept: bytes) -> Record:
 def digest(part: Input) -> InputDigest:
     """What is kept of an input: enough to recognise it, not to show it."""
     if isinstance(part, Text):
-        return InputDigest(Modality.TEXT, sha256(part.text.encode("utf-8", "surrogatepass")).hexdigest())
+        return InputDigest(Modality.TEXT, part.digest)
     bare = urlsplit(part.url)._replace(query="", fragment="").geturl() if part.url else None
     views = tuple(sha256(view.data).hexdigest() for view in part.views)
     return InputDigest(Modality.IMAGE, part.digest, part.source_type, part.frames, part.unseen, views, bare)
@@ -125,7 +154,7 @@ def answer(record: Record) -> dict[str, Any]:
             {"index": index, "type": part.type.value, "action": action.value}
             for index, (part, action) in enumerate(zip(record.content, decision.inputs, strict=True))
         ],
-        "providers": [_provider(answer) for answer in record.answers],
+        "providers": [*map(_provider, record.answers), *map(_unheard, record.unheard)],
         "coverage": {"required": decision.coverage.required, "missing": decision.coverage.missing},
         "policy": {"name": record.policy.name, "version": record.policy.version, "hash": record.policy.hash},
         "degraded": record.degraded,
@@ -134,11 +163,12 @@ def answer(record: Record) -> dict[str, Any]:
     }
 
 
-def evidence(record: Record) -> dict[str, Any]:
-    """The body of `GET /v1/decisions/{id}`: the answer, and what it rests on."""
+def evidence(case: Case) -> dict[str, Any]:
+    """The body of `GET /v1/decisions/{id}`: the answer, what it rests on, and what came after it."""
+    record = case.record
     return {
         **answer(record),
-        "created_at": datetime.fromtimestamp(record.created_at, UTC).isoformat(timespec="milliseconds"),
+        "created_at": _moment(record.created_at),
         "request_id": record.request_id,
         "route": record.route,
         "context": record.context,
@@ -154,7 +184,9 @@ def evidence(record: Record) -> dict[str, Any]:
             for reading in _readings(record.answers)
             for signal in reading.signals
         ],
-        "raw": [_raw(outcome) for outcome in _outcomes(record.answers)],
+        "raw": [_raw(outcome) for outcome in _outcomes((*record.answers, *case.late))],
+        "late": [_late(answer) for answer in case.late],
+        "revisions": [_revision(revision) for revision in case.revisions],
         "timings": {"vendors_ms": round(record.timings.vendors, 2), "policy_ms": round(record.timings.policy, 3)},
     }
 
@@ -195,11 +227,39 @@ def _provider(answer: Answer) -> dict[str, Any]:
         "role": answer.role.value,
         "attempts": outcome.attempts,
         "latency_ms": round(outcome.latency_ms, 2),
+        **({"fitted": outcome.fitted} if outcome.fitted else {}),
     }
     if isinstance(outcome, Failure):
         return {**told, "model": None, "error": outcome.detail}
     opinion = {"opinion": outcome.opinion.verdict} if outcome.opinion else {}
     return {**told, "model": outcome.model, "error": None, **opinion}
+
+
+def _unheard(question: Unheard) -> dict[str, Any]:
+    status = "shadow" if question.role is Role.SHADOW else "late"
+    told = {"name": question.provider, "input": question.input, "status": status, "role": question.role.value}
+    return {**told, "attempts": None, "latency_ms": None, "model": None, "error": None}
+
+
+def _late(answer: Answer) -> dict[str, Any]:
+    """An answer that came after the decision: as any other, its own status beside the word for its lateness."""
+    reading = answer.reading
+    scores = {signal.category: share(signal.score) for signal in reading.signals} if reading else {}
+    status = "shadow" if answer.role is Role.SHADOW else "late"
+    return {**_provider(answer), "status": status, "outcome": answer.outcome.status, "scores": scores}
+
+
+def _revision(revision: Revision) -> dict[str, Any]:
+    return {
+        "created_at": _moment(revision.created_at),
+        "cause": revision.cause,
+        "action": revision.decision.action.value,
+        "reasons": [_reason(reason) for reason in revision.decision.reasons],
+    }
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 def _labels(record: Record) -> list[dict[str, Any]]:

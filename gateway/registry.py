@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
-from gateway.adapter import Adapter, VendorSettings
+from gateway.adapter import Adapter, Client, VendorSettings
 from gateway.paths import VENDORS
 
 
@@ -31,6 +32,26 @@ def settings_for(name: str) -> type[VendorSettings]:
     """The model that checks the settings of a provider with this adapter. Raises KeyError."""
     settings: type[VendorSettings] = adapter_class(name).Settings
     return settings
+
+
+def simulator() -> Any:
+    """The package that answers as every vendor, for rehearsals; loaded only where it is asked for."""
+    return import_module("adapters.simulator")
+
+
+@cache
+def with_client() -> tuple[str, ...]:
+    """The adapters whose vendor has a client of its own here, under adapters/sdk."""
+    return tuple(name for name in names() if find_spec(f"adapters.sdk.{name}"))
+
+
+def client(settings: VendorSettings) -> Client:
+    """The vendor's own client, not yet open: `Client` of adapters/sdk/<name>.py, loaded only where it is asked for.
+
+    Raises ModuleNotFoundError where its package is not installed, ConfigError where it cannot be made.
+    """
+    made: Client = import_module(f"adapters.sdk.{settings.adapter}").Client(settings)
+    return made
 
 
 def make(settings: VendorSettings) -> Adapter:

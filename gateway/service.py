@@ -3,39 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-
-from pydantic import SecretStr
+from functools import partial
+from pathlib import Path
 
 from gateway import paths, registry
-from gateway.adapter import Adapter, LocalAdapter, Transport, VendorSettings
+from gateway.adapter import Adapter, LocalAdapter, Transport
+from gateway.aftermath import Aftermath
 from gateway.config import Config
+from gateway.dispatch.cache import Asker, Memory
 from gateway.dispatch.fanout import Route
-from gateway.dispatch.question import Provider
+from gateway.dispatch.question import Fit, Provider
 from gateway.dispatch.strategies import Leg
-from gateway.dispatch.transport import Discreet, HttpTransport
-from gateway.domain import Modality
+from gateway.domain import Modality, Needs
 from gateway.intake import Intake
 from gateway.ledger import DatabaseLedger
 from gateway.mapping import VendorTable
 from gateway.media.addresses import Rules
 from gateway.media.fetch import Fetcher
+from gateway.media.fitting import Fitter
+from gateway.media.outbox import Outbox
 from gateway.media.pool import PRELOAD, DecodePool
 from gateway.media.workshop import Workshop
 from gateway.moderation import Moderator
 from gateway.policy.book import PolicyBook
 from gateway.policy.messages import Messages
-from gateway.record import Record
+from gateway.senders import open_senders
 from gateway.store.database import Database
 from gateway.store.replays import Replays
 from gateway.taxonomy import Taxonomy
+from gateway.witness import Witness
 
 
 @dataclass(frozen=True)
 class Service:
-    """A gateway ready to answer, without its web."""
+    """A gateway ready to answer, without its web. `outbox` is None where no `server.public_url` is set."""
 
     config: Config
     taxonomy: Taxonomy
@@ -46,16 +50,13 @@ class Service:
     replays: Replays
     intake: Intake
     moderator: Moderator
+    outbox: Outbox | None
 
 
 @asynccontextmanager
-async def open_service(
-    config: Config, notice: Callable[[Record], None], on_loss: Callable[[str], None] = lambda cause: None
-) -> AsyncIterator[Service]:
-    """Open everything, models warmed up; close it in the opposite order. Raises ConfigError.
-
-    `notice` is told of every record, `on_loss` of every image decoder that had to be killed, and why.
-    """
+async def open_service(config: Config, witness: Witness | None = None) -> AsyncIterator[Service]:
+    """Open everything, models warmed up; close it in the opposite order. Raises ConfigError."""
+    witness = witness or Witness()
     taxonomy = Taxonomy.from_file(paths.TAXONOMY)
     policies = PolicyBook(config.policies.dir, config.policies.default, taxonomy, Messages.from_file(paths.MESSAGES))
     policies.load()
@@ -63,13 +64,15 @@ async def open_service(
     async with AsyncExitStack() as stack:
         database = await Database.open(config.storage.dir)
         stack.push_async_callback(database.close)
-        transport = HttpTransport()
-        await transport.open()
-        stack.push_async_callback(transport.close)
-        providers = make_providers(config, tables, transport)
+        senders = await stack.enter_async_context(open_senders(config))
+        providers = make_providers(config, tables, senders, witness)
         routes = lay_routes(config, providers)
-        pool = DecodePool(preload=(*PRELOAD, *_decoding(providers)), on_loss=on_loss)
+        pool = DecodePool(preload=(*PRELOAD, *_decoding(providers)), on_loss=witness.decoder_lost)
         stack.push_async_callback(pool.close)
+        outbox = await Outbox.open(config.storage.dir, config.server.public_url) if config.server.public_url else None
+        fitter = Fitter(pool, outbox)
+        for name, provider in providers.items():
+            provider.fit = _fit(fitter, tables[name])
         fetcher = Fetcher(_rules(config), max_bytes=config.limits.image_bytes)
         await fetcher.open()
         stack.push_async_callback(fetcher.close)
@@ -79,27 +82,59 @@ async def open_service(
             stack.push_async_callback(provider.adapter.close)
         await asyncio.gather(pool.warm(), *(provider.adapter.open(workshop) for provider in providers.values()))
         ledger = DatabaseLedger(database)
-        objects = tuple(name for name in providers if tables[config.providers[name].adapter].objects)
-        moderator = Moderator(routes, policies, ledger, objects, notice)
+        objects = tuple(name for name in providers if tables[name].objects)
+        aftermath = Aftermath(ledger, witness.came_late)
+        stack.push_async_callback(aftermath.close)
+        cache = config.cache
+        asker = Asker(Memory(cache.ttl, cache.size) if cache.enabled else None)
+        moderator = Moderator(routes, policies, asker, ledger, aftermath, objects, witness.decided)
         replays = Replays(database.reader)
         intake = Intake(config.limits, pool, fetcher)
-        yield Service(config, taxonomy, providers, policies, database, ledger, replays, intake, moderator)
+        yield Service(config, taxonomy, providers, policies, database, ledger, replays, intake, moderator, outbox)
 
 
 def load_tables(config: Config, taxonomy: Taxonomy) -> dict[str, VendorTable]:
-    """The table of every adapter in use."""
-    adapters = {settings.adapter for settings in config.providers.values()}
-    return {name: VendorTable.from_file(paths.VENDORS / f"{name}.yaml", taxonomy) for name in adapters}
+    """The table of every provider: its own where its settings name one, else its adapter's; and its own labels."""
+    files = {name: _table_file(config, name) for name in config.providers}
+    read = {file: VendorTable.from_file(file, taxonomy) for file in set(files.values())}
+    return {name: read[file].with_labels(_own_labels(config, name, taxonomy)) for name, file in files.items()}
 
 
-def make_providers(config: Config, tables: Mapping[str, VendorTable], send: Transport) -> dict[str, Provider]:
+def _table_file(config: Config, name: str) -> Path:
+    settings = config.providers[name]
+    if settings.table and not settings.table.is_file():
+        where = ("providers", name, "table")
+        raise config.document.error(where, f"there is no file {settings.table}", "a path starts at this file's folder")
+    return settings.table or paths.VENDORS / f"{settings.adapter}.yaml"
+
+
+def _own_labels(config: Config, name: str, taxonomy: Taxonomy) -> dict[str, str]:
+    labels = {}
+    for label in config.providers[name].own_labels():
+        if not taxonomy.knows(label.category):
+            detail, hint = f"'{label.category}' is not a category of the taxonomy", taxonomy.suggest(label.category)
+            raise config.document.error(("providers", name, *label.where), detail, hint)
+        labels[label.name] = label.category
+    return labels
+
+
+def make_providers(
+    config: Config, tables: Mapping[str, VendorTable], senders: Mapping[str, Transport], witness: Witness
+) -> dict[str, Provider]:
     """Every enabled provider by name, not yet open."""
     providers = {}
     for name, settings in config.providers.items():
         if settings.enabled:
-            adapter, table = registry.make(settings), tables[settings.adapter]
+            adapter, table = registry.make(settings), tables[name]
             sees = {modality: _sees(adapter, table, modality) for modality in Modality}
-            providers[name] = Provider(name, adapter, table.translate, sees, Discreet(send, _secrets(settings)))
+            providers[name] = Provider(
+                name,
+                adapter,
+                table.translate,
+                sees,
+                senders[name],
+                on_change=witness.circuit_changed,
+            )
     return providers
 
 
@@ -115,29 +150,45 @@ def _leg(config: Config, route: str, modality: Modality, providers: Mapping[str,
     settings = config.leg(route, modality)
     if settings is None:  # nobody sees this: whatever comes is reviewed, for no provider answered
         return Leg("all", (), (), need=1, deadline=1.0)
-    for key in ("ask", "fallback"):
+    for key in ("ask", "fallback", "shadow"):
         for place, name in enumerate(getattr(settings, key)):
             if not providers[name].accepts(modality):
                 able = [other.name for other in providers.values() if other.accepts(modality)]
                 where = ("routes", route, modality.value, key, place)
                 hint = f"these do: {', '.join(able)}" if able else "no provider here does"
                 raise config.document.error(where, f"provider '{name}' takes no {modality.value}", hint)
-    return Leg(
+    leg = Leg(
         settings.strategy,
         tuple(providers[name] for name in settings.ask),
         tuple(providers[name] for name in settings.fallback),
         settings.need,
         settings.deadline,
+        tuple(providers[name] for name in settings.shadow),
+        settings.hedge_after,
+        tuple((settings.split or {}).values()),
     )
+    _check_need(config, ("routes", route, modality.value, "need"), leg)
+    return leg
+
+
+def _check_need(config: Config, where: tuple[str, ...], leg: Leg) -> None:
+    """A list of known things answers about anything and sees nothing of what is new: it may not be all that answers."""
+    lists = [provider.name for provider in leg.providers if provider.adapter.tier == 0]
+    if leg.need <= len(lists):
+        detail = f"need: {leg.need} could be met by {' and '.join(lists)} alone, which only knows what is listed"
+        raise config.document.error(where, detail, f"ask somebody else too, and write need: {len(lists) + 1}")
 
 
 def _sees(adapter: Adapter, table: VendorTable, modality: Modality) -> frozenset[str]:
     return table.covers(modality) if modality in adapter.accepts else frozenset()
 
 
-def _secrets(settings: VendorSettings) -> tuple[bytes, ...]:
-    values = (getattr(settings, name) for name in type(settings).model_fields)
-    return tuple(value.get_secret_value().encode() for value in values if isinstance(value, SecretStr) and value)
+def _fit(fitter: Fitter, table: VendorTable) -> Fit | None:
+    """How pictures are made such as this vendor takes; None for one that takes all there are."""
+    media = table.media
+    if media is None or (media.needs == Needs() and media.by == "bytes"):
+        return None
+    return partial(fitter.fit, media.needs, media.by == "address")
 
 
 def _decoding(providers: Mapping[str, Provider]) -> list[str]:

@@ -18,16 +18,15 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
-    ValidationInfo,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from gateway.domain import Modality
-from gateway.units import Duration, Size
+from gateway.units import Duration, Located, Size
 
 KeyRole = Literal["submit", "review", "admin"]
-LATER_STRATEGIES = ("race", "hedge", "cascade", "quorum", "split")
+Strategy = Literal["all", "first", "race", "hedge", "cascade", "quorum", "split"]
 
 
 def _whole(written: Any) -> Any:
@@ -50,10 +49,10 @@ def _digest(written: SecretStr) -> SecretStr:
     return written
 
 
-def _located(written: Path, info: ValidationInfo) -> Path:
-    """Relative to the folder of the file that names it; `~` is the home folder."""
-    folder = (info.context or {}).get("folder", Path())
-    return Path(folder) / written.expanduser()
+def _public_url(written: str) -> str:
+    if not re.fullmatch(r"https://[^\s/?#@]+(/[^\s?#]*)?", written):
+        raise ValueError("a public_url is https://host[:port][/path], without user, query or fragment")
+    return written.rstrip("/")
 
 
 def _not_available(written: Any) -> Any:
@@ -62,18 +61,11 @@ def _not_available(written: Any) -> Any:
     return written
 
 
-def _strategy(written: Any) -> Any:
-    name = next(iter(written), "") if isinstance(written, dict) else written
-    if name in LATER_STRATEGIES:
-        raise PydanticCustomError("not_available", f"'{name}' is not available in this version, only all and first are")
-    return written
-
-
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Port = Annotated[Whole, Field(ge=1, le=65_535)]
-Located = Annotated[Path, AfterValidator(_located), Field(validate_default=True)]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
+PublicUrl = Annotated[str, AfterValidator(_public_url)]
 Later = Annotated[None, BeforeValidator(_not_available)]
 
 
@@ -84,10 +76,14 @@ class Settings(BaseModel):
 
 
 class ServerSettings(Settings):
-    """Where to listen. Anything but a loopback host asks for `auth`. Port 0 takes any that is free."""
+    """Where to listen. Anything but a loopback host asks for `auth`. Port 0 takes any that is free.
+
+    `public_url` is where vendors reach this gateway: those that take pictures by address only fetch them there.
+    """
 
     host: Name = "127.0.0.1"
     port: Annotated[Whole, Field(ge=0, le=65_535)] = 8080
+    public_url: PublicUrl | None = None
 
 
 class KeySettings(Settings):
@@ -115,7 +111,7 @@ class AuthSettings(Settings):
 class StorageSettings(Settings):
     """Where decisions and media are kept."""
 
-    dir: Located = Path("var")
+    dir: Located = Field(default=Path("var"), validate_default=True)
     database: Later = None
     objects: Later = None
     redis: Later = None
@@ -139,17 +135,43 @@ class LimitSettings(Settings):
     body_bytes: Size = 64_000_000
 
 
+class CacheSettings(Settings):
+    """Whether what providers said is remembered, for how long, and in how much memory a process."""
+
+    enabled: bool = True
+    ttl: Duration = 600.0
+    size: Size = 16_000_000
+
+
 class LegSettings(Settings):
-    """Whom a route asks about one modality. `need` is how many must answer, `deadline` seconds for all of it."""
+    """Whom a route asks about one modality. `need` is how many must answer, `deadline` seconds for all of it.
+
+    `split` is instead of `ask`: each provider with its weight. `hedge_after` is for strategy hedge, left out the
+    provider's usual p95. `shadow` providers are asked and recorded, never waited for, never counted.
+    """
 
     ask: tuple[Name, ...] = Field(min_length=1)
-    strategy: Annotated[Literal["all", "first"], BeforeValidator(_strategy)] = "all"
+    strategy: Strategy = "all"
     fallback: tuple[Name, ...] = ()
     need: Annotated[Whole, Field(ge=1)] = 1
     deadline: Duration = 5.0
-    shadow: Annotated[tuple[Name, ...], BeforeValidator(_not_available)] = ()
-    hedge_after: Later = None
-    split: Later = None
+    shadow: tuple[Name, ...] = ()
+    hedge_after: Duration | None = None
+    split: dict[Name, Annotated[float, Field(gt=0)]] | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_says_it_all(cls, written: Any) -> Any:
+        """`split: {a: 90, b: 10}`, or `strategy: {split: {a: 90, b: 10}}`, is the strategy and whom to ask at once."""
+        if not isinstance(written, dict):
+            return written
+        strategy = written.get("strategy")
+        if isinstance(strategy, dict) and set(strategy) == {"split"} and "split" not in written:
+            written = {**written, **strategy}
+            del written["strategy"]
+        if isinstance(written.get("split"), dict):
+            written = {"strategy": "split", "ask": list(written["split"]), **written}
+        return written
 
 
 class RouteSettings(Settings):
@@ -166,7 +188,7 @@ class RouteSettings(Settings):
 class PoliciesSettings(Settings):
     """The folder of policies, and the one used where a caller names none."""
 
-    dir: Located = Path("policies")
+    dir: Located = Field(default=Path("policies"), validate_default=True)
     default: Name = "social"
 
 
@@ -178,6 +200,7 @@ class FileSettings(Settings):
     storage: StorageSettings
     fetch: FetchSettings
     limits: LimitSettings
+    cache: CacheSettings
     providers: Mapping[str, Any]
     routes: Mapping[str, RouteSettings]
     policies: PoliciesSettings

@@ -1,11 +1,12 @@
-"""The units people write in YAML: `500ms`, `2s`, `5m` · `10MB` · `50/s`."""
+"""The units people write in YAML: `500ms`, `2s`, `5m` · `10MB` · `50/s` · `./a/path`."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _BYTES = {"B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
@@ -36,6 +37,13 @@ def rate(written: Any) -> float:
     return float(match[1]) / _PER[match[2]]
 
 
+def located(written: Path, info: ValidationInfo) -> Path:
+    """A path relative to the folder of the file that names it, the validation context's `folder`; `~` is home."""
+    folder = (info.context or {}).get("folder", Path())
+    return Path(folder) / written.expanduser()
+
+
 Duration = Annotated[float, BeforeValidator(duration)]
 Size = Annotated[int, BeforeValidator(size)]
 Rate = Annotated[float, BeforeValidator(rate)]
+Located = Annotated[Path, AfterValidator(located)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -12,9 +12,12 @@ from typing import Any, Protocol
 import orjson
 
 from gateway.errors import VendorDrift
+from gateway.frozen import frozen
+
+ANSWER_CAP = 1024 * 1024  # bytes of body; the longest documented answer of any vendor is some 30 kB
 
 
-@dataclass(frozen=True)
+@frozen
 class Call:
     """One request to a vendor. `path` is appended to the provider's base address; `query` to that, encoded.
 
@@ -71,6 +74,16 @@ class Transport(Protocol):
     """Sends a call to a vendor's base address, once. Raises VendorError; the caller of `look` keeps the time."""
 
     async def __call__(self, address: str, call: Call, /) -> Reply: ...
+
+
+class Client(Transport, Protocol):
+    """A transport of one provider's own, through its vendor's client, which signs in by itself."""
+
+    async def open(self) -> None:
+        """Before the first call. Raises ConfigError where the client cannot be made."""
+
+    async def close(self) -> None:
+        """After the last call."""
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -48,7 +48,7 @@ def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 
 async def _examine(config: Config) -> dict[str, Any]:
-    async with open_service(config, lambda record: None) as service:
+    async with open_service(config) as service:
         picture = Picture("doctor", data=_safe_picture())
         content = await service.intake.content(_SAFE_TEXT, [picture], {})
         probes = await asyncio.gather(*(_probe(provider, content) for provider in service.providers.values()))

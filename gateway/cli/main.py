@@ -12,6 +12,7 @@ from gateway.cli.keys import keys
 from gateway.cli.moderate import moderate
 from gateway.cli.policy import policy
 from gateway.cli.serve import serve
+from gateway.cli.simulate import simulate
 from gateway.errors import ConfigError, RequestError
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(moderate)
 app.command()(doctor)
+app.command()(simulate)
 app.add_typer(keys, name="keys")
 app.add_typer(policy, name="policy")
 

@@ -61,7 +61,7 @@ def moderate(
 async def _moderate(
     config: Config, text: str | None, images: list[str], context: dict[str, Any], policy: str | None, route: str | None
 ) -> Record:
-    async with open_service(config, lambda record: None) as service:
+    async with open_service(config) as service:
         pictures = [_picture(given, config.limits.image_bytes) for given in images]
         content = await service.intake.content(text, pictures, context)
         locale = context.get("locale")

@@ -7,19 +7,20 @@ answer then bears on each input it looked at.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence, Set
 
+from gateway.dispatch.cache import Asker
 from gateway.dispatch.deadline import Deadline
-from gateway.dispatch.question import Provider, Question, put
-from gateway.dispatch.strategies import STRATEGIES, Leg
+from gateway.dispatch.question import Provider, Question
+from gateway.dispatch.strategies import STRATEGIES, Leg, Round
 from gateway.domain import Answer, Content, Failure, Modality, Reading, Role
 from gateway.errors import VendorDrift
+from gateway.frozen import frozen
 
 Outcome = Reading | Failure
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Route:
     """A name and a leg for each modality."""
 
@@ -27,41 +28,105 @@ class Route:
     legs: Mapping[Modality, Leg]
 
 
-async def ask(content: Content, route: Route) -> tuple[Answer, ...]:
-    """Answers in the order of the inputs. Takes no longer than the longest leg's deadline."""
-    book = _Book(content, route)
-    if len(content.inputs) == 1:
-        return tuple(await book.answers(0))
+@frozen
+class Guidance:
+    """What dispatch is told by those who know policies and callers.
+
+    Both functions look at the answers about one input so far. `settled`: no further answer could change the outcome.
+    `holes`: categories that had to be looked at and were not. `subject` is what a split is stable by.
+    """
+
+    tenant: str = "default"
+    subject: str = ""
+    settled: Callable[[int, Sequence[Answer]], bool] = lambda index, answers: False
+    holes: Callable[[int, Sequence[Answer]], Set[str]] = lambda index, answers: frozenset()
+
+
+@frozen
+class Pending:
+    """A question whose answer was not waited for."""
+
+    input: int
+    provider: str
+    role: Role
+    task: asyncio.Task[Answer]
+
+
+@frozen
+class Asked:
+    """Answers in the order of the inputs, and what may still come."""
+
+    answers: tuple[Answer, ...]
+    pending: tuple[Pending, ...] = ()
+
+    def give_up(self) -> None:
+        """Nobody will hear what is still to come."""
+        for question in self.pending:
+            question.task.cancel()
+
+
+async def ask(content: Content, route: Route, asker: Asker, guidance: Guidance) -> Asked:
+    """Takes no longer than the longest leg's deadline."""
+    book = _Book(content, route, asker, guidance)
     try:
-        per_input = await asyncio.gather(*(book.answers(index) for index in range(len(content.inputs))))
-    finally:
-        book.close()
-    return tuple(answer for answers in per_input for answer in answers)
+        if len(content.inputs) == 1:
+            answers = await book.answers(0)
+        else:
+            each = await asyncio.gather(*(book.answers(index) for index in range(len(content.inputs))))
+            answers = [answer for some in each for answer in some]
+    except BaseException:
+        book.give_up()
+        raise
+    return Asked(tuple(answers), tuple(book.pending))
 
 
 class _Book:
     """Who is asked what in one submission, so that a shared question is put once."""
 
-    def __init__(self, content: Content, route: Route):
+    def __init__(self, content: Content, route: Route, asker: Asker, guidance: Guidance):
         self._content = content
         self._route = route
+        self._asker = asker
+        self._guidance = guidance
         self._texts = [index for index, part in enumerate(content.inputs) if part.modality is Modality.TEXT]
         self._images = [index for index, part in enumerate(content.inputs) if part.modality is Modality.IMAGE]
         self._shared: dict[tuple[str, tuple[int, ...]], asyncio.Task[Outcome]] = {}
+        self.pending: list[Pending] = []
 
     async def answers(self, index: int) -> list[Answer]:
-        leg = self._route.legs[self._content.inputs[index].modality]
+        modality = self._content.inputs[index].modality
+        leg = self._route.legs[modality]
         deadline = Deadline.after(leg.deadline)
 
-        async def ask_one(provider: Provider, role: Role) -> Answer:
+        async def ask_one(provider: Provider, role: Role, share: float) -> Answer:
             inputs = self._together_with(index, provider)
             if len(inputs) == 1:
-                outcome = await put(self._question(inputs), provider, deadline)
+                outcome = await self._put(inputs, provider, deadline, share)
             else:
-                outcome = await self._share(inputs, provider, deadline)
+                outcome = await self._share(inputs, provider, deadline, share)
             return Answer(index, role, _about(index, outcome))
 
-        return await STRATEGIES[leg.strategy](leg, ask_one, lambda: deadline.left() > 0)
+        def linger(provider: Provider, role: Role, task: asyncio.Task[Answer]) -> None:
+            self.pending.append(Pending(index, provider.name, role, task))
+
+        def settled(answers: Sequence[Answer]) -> bool:
+            return self._guidance.settled(index, answers)
+
+        for provider in leg.shadow:
+            linger(provider, Role.SHADOW, asyncio.create_task(ask_one(provider, Role.SHADOW, 1.0)))
+        way = Round(leg, modality, self._guidance.subject, ask_one, deadline.left, settled, linger)
+        return await self._filled(index, way, await STRATEGIES[leg.strategy](way))
+
+    async def _filled(self, index: int, way: Round, answers: list[Answer]) -> list[Answer]:
+        """Ask those fallbacks that can see what had to be seen and was not, before the policy has to give up."""
+        while way.unasked and (holes := self._guidance.holes(index, answers)) and (further := way.next_able(holes)):
+            answers.append(await way.one(further, Role.FALLBACK))
+        return answers
+
+    def give_up(self) -> None:
+        """Nobody waits any more, for anything."""
+        for task in (*self._shared.values(), *(pending.task for pending in self.pending)):
+            task.cancel()
 
     def _together_with(self, index: int, provider: Provider) -> tuple[int, ...]:
         """The inputs that go in one question with this one. A caption goes with every picture it stands beside."""
@@ -80,15 +145,14 @@ class _Book:
         where = {part.modality: index for part, index in zip(parts, inputs, strict=True)}
         return Question(Content(parts, self._content.context), where)
 
-    async def _share(self, inputs: tuple[int, ...], provider: Provider, deadline: Deadline) -> Outcome:
+    async def _share(self, inputs: tuple[int, ...], provider: Provider, deadline: Deadline, share: float) -> Outcome:
         key = (provider.name, inputs)
         if key not in self._shared:
-            self._shared[key] = asyncio.create_task(put(self._question(inputs), provider, deadline))
+            self._shared[key] = asyncio.create_task(self._put(inputs, provider, deadline, share))
         return await asyncio.shield(self._shared[key])
 
-    def close(self) -> None:
-        for task in self._shared.values():
-            task.cancel()
+    async def _put(self, inputs: tuple[int, ...], provider: Provider, deadline: Deadline, share: float) -> Outcome:
+        return await self._asker.put(self._guidance.tenant, self._question(inputs), provider, deadline, share)
 
 
 def _about(index: int, outcome: Outcome) -> Outcome:
@@ -104,4 +168,5 @@ def _about(index: int, outcome: Outcome) -> Outcome:
         latency_ms=outcome.latency_ms,
         http=200,
         raw=outcome.exchanges[0].body[:2048] if outcome.exchanges else "",
+        fitted=outcome.fitted,
     )

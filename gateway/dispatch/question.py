@@ -4,102 +4,187 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
 from gateway.adapter import Adapter, Transport
+from gateway.dispatch.breaker import Circuit
 from gateway.dispatch.deadline import Deadline
-from gateway.dispatch.limits import RateLimit
+from gateway.dispatch.health import Health
 from gateway.dispatch.retry import with_retries
-from gateway.domain import Content, Failure, Look, Modality, Reading, Signal
+from gateway.domain import Content, Failure, Fitted, Look, Modality, Reading, Signal
 from gateway.errors import VendorDrift, VendorError, VendorThrottled, VendorTimeout, VendorUnavailable
+from gateway.frozen import frozen
 
 log = structlog.get_logger("modgate.dispatch")
 
 Translate = Callable[[Look, str, Mapping[Modality, int]], tuple[Signal, ...]]
+Fitting = AbstractAsyncContextManager[tuple[Content, tuple[Fitted, ...]]]
+Fit = Callable[[Content, float], Fitting | None]
 
 
 @dataclass(slots=True)
 class Provider:
-    """A configured vendor, ready to be asked. `translate` is its table; `sees` what that table can score."""
+    """A configured vendor, ready to be asked. `translate` is its table; `sees` what that table can score.
+
+    `fit` makes pictures such as this vendor takes, within so many seconds: None where they are, or for all it takes.
+    """
 
     name: str
     adapter: Adapter
     translate: Translate
     sees: Mapping[Modality, frozenset[str]]
     send: Transport
-    gate: asyncio.Semaphore = field(init=False)
-    limit: RateLimit | None = field(init=False)
+    fit: Fit | None = None
+    on_change: Callable[[str, Modality, Circuit], None] = lambda name, operation, circuit: None
+    health: Health = field(init=False)
+    turns: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
         settings = self.adapter.settings
-        self.gate = asyncio.Semaphore(settings.max_concurrency)
-        self.limit = RateLimit(settings.rate_limit) if settings.rate_limit else None
+        self.health = Health(settings, on_change=partial(self.on_change, self.name))
+        self.turns = asyncio.Semaphore(settings.max_concurrency)
 
     def accepts(self, modality: Modality) -> bool:
         return modality in self.adapter.accepts
 
+    @property
+    def spend(self) -> float:
+        """What its calls have cost since the start, in the currency of `price_per_1k`."""
+        return self.health.calls * self.adapter.settings.price_per_1k / 1000
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Question:
     """What is put to a provider: some of a submission's inputs, and where they stand in it."""
 
     content: Content
     inputs: Mapping[Modality, int]
 
+    @property
+    def operation(self) -> Modality:
+        """What a vendor's breaker knows it by."""
+        return Modality.IMAGE if Modality.IMAGE in self.inputs else Modality.TEXT
 
-async def put(question: Question, provider: Provider, deadline: Deadline) -> Reading | Failure:
-    """Ask, and tell what came of it. Ends by the deadline; raises nothing but cancellation."""
-    clock = asyncio.get_running_loop().time
-    settings = provider.adapter.settings
-    started = clock()
-    attempts = 0
 
-    async def once() -> tuple[Look, tuple[Signal, ...]]:
-        nonlocal attempts
-        if provider.limit and (wait := provider.limit.take(clock())):
-            raise VendorThrottled("our own rate_limit for this provider is used up", retry_after=wait)
-        attempts += 1
-        try:
-            async with asyncio.timeout(min(settings.timeout, deadline.left())), provider.gate:
-                look = await provider.adapter.look(question.content, provider.send)
-        except TimeoutError:
-            raise VendorTimeout("no answer in time") from None
-        return look, _translated(look, question, provider)
+async def put(question: Question, provider: Provider, deadline: Deadline, share: float = 1.0) -> Reading | Failure:
+    """Ask, and tell what came of it. Ends by the deadline; raises nothing but cancellation.
 
+    An attempt takes at most `share` of the time that is left when it begins: the rest is for those who come after.
+    """
+    asking = _Asking(question, provider, deadline, share)
+    attempts = provider.adapter.settings.retry.attempts
     try:
-        look, signals = await with_retries(once, settings.retry.attempts, deadline)
+        fitting = _fitting(question, provider, deadline)
+        if fitting is None:
+            look, signals = await with_retries(asking.once, attempts, deadline, asking.may_repeat)
+        else:
+            async with fitting as (asking.sent, asking.fitted):
+                look, signals = await with_retries(asking.once, attempts, deadline, asking.may_repeat)
     except VendorError as error:
-        failed = error
+        return asking.failure(error)
     except asyncio.CancelledError:
         if _cancelled():
             raise
-        failed = VendorUnavailable("internal: a part of the work was cancelled")
+        return asking.failure(VendorUnavailable("internal: a part of the work was cancelled"))
     except Exception as surprise:  # the fan-out is one of the two places that catch broadly
         log.exception("adapter_failed", provider=provider.name)
-        failed = VendorUnavailable(f"internal: {type(surprise).__name__}")
-    else:
+        return asking.failure(VendorUnavailable(f"internal: {type(surprise).__name__}"))
+    return asking.reading(look, signals)
+
+
+class _Asking:
+    """One question under way."""
+
+    def __init__(self, question: Question, provider: Provider, deadline: Deadline, share: float):
+        self._question = question
+        self._provider = provider
+        self._deadline = deadline
+        self._share = share
+        self._clock = asyncio.get_running_loop().time
+        self._started = self._clock()
+        self._attempts = 0
+        self._error: VendorError | None = None  # the last attempt's
+        self.sent = question.content
+        self.fitted: tuple[Fitted, ...] = ()
+
+    async def once(self) -> tuple[Look, tuple[Signal, ...]]:
+        """One attempt. Raises VendorError."""
+        provider, operation, health = self._provider, self._question.operation, self._provider.health
+        now = self._clock()
+        probe = self._admitted(now)
+        if not self._attempts:
+            health.budget.asked(now)
+        self._attempts += 1
+        begun: float | None = None
+        patience = min(provider.adapter.settings.timeout, self._deadline.left() * self._share)
+        try:
+            async with asyncio.timeout(patience), provider.turns:
+                begun = self._clock()
+                look = await provider.adapter.look(self.sent, provider.send)
+            signals = _translated(look, self._question, provider)
+        except TimeoutError:
+            if begun is None:
+                health.abandoned(operation, probe)
+                raise VendorThrottled("no turn in time: max_concurrency are under way", again=False) from None
+            late = VendorTimeout("no answer in time")
+            health.failed(operation, self._clock(), self._clock() - begun, probe, late)
+            raise late from None
+        except VendorError as error:
+            health.failed(operation, self._clock(), self._clock() - (begun or now), probe, error)
+            self._error = error
+            raise
+        except BaseException:
+            health.abandoned(operation, probe)
+            raise
+        health.answered(operation, self._clock(), self._clock() - begun, probe, len(look.exchanges))
+        return look, signals
+
+    def _admitted(self, now: float) -> bool:
+        """Whether this attempt is a probe. Where no further one is let through, the last one's error stands."""
+        try:
+            return self._provider.health.admit(self._question.operation, now)
+        except VendorError as refusal:
+            raise self._error or refusal from None
+
+    def may_repeat(self) -> bool:
+        return self._provider.health.budget.retry(self._clock())
+
+    def reading(self, look: Look, signals: tuple[Signal, ...]) -> Reading:
         return Reading(
-            provider=provider.name,
-            inputs=tuple(question.inputs.values()),
+            provider=self._provider.name,
+            inputs=tuple(self._question.inputs.values()),
             signals=signals,
             model=look.model,
             opinion=look.opinion,
             exchanges=look.exchanges,
-            attempts=attempts,
-            latency_ms=(clock() - started) * 1000,
+            attempts=self._attempts,
+            latency_ms=(self._clock() - self._started) * 1000,
+            fitted=self.fitted,
         )
-    return Failure(
-        provider=provider.name,
-        inputs=tuple(question.inputs.values()),
-        status=failed.status,
-        detail=failed.detail,
-        attempts=attempts,
-        latency_ms=(clock() - started) * 1000,
-        http=failed.http,
-        raw=failed.raw.decode("utf-8", "replace"),
-    )
+
+    def failure(self, error: VendorError) -> Failure:
+        return Failure(
+            provider=self._provider.name,
+            inputs=tuple(self._question.inputs.values()),
+            status=error.status,
+            detail=error.detail,
+            attempts=self._attempts,
+            latency_ms=(self._clock() - self._started) * 1000,
+            http=error.http,
+            raw=error.raw.decode("utf-8", "replace"),
+            fitted=self.fitted,
+        )
+
+
+def _fitting(question: Question, provider: Provider, deadline: Deadline) -> Fitting | None:
+    """The content as this provider takes it, while it is asked, and what was done for that. None: as it is."""
+    if provider.fit is None or Modality.IMAGE not in question.inputs:
+        return None
+    return provider.fit(question.content, deadline.left())
 
 
 def _translated(look: Look, question: Question, provider: Provider) -> tuple[Signal, ...]:

@@ -17,8 +17,12 @@ T = TypeVar("T")
 LEAST_TIME = 0.05  # seconds an attempt needs to be worth starting
 
 
-async def with_retries(once: Callable[[], Awaitable[T]], attempts: int, deadline: Deadline) -> T:
-    """Call `once`, and again while that may help and fits before the deadline. Raises the last VendorError.
+async def with_retries(
+    once: Callable[[], Awaitable[T]], attempts: int, deadline: Deadline, may_repeat: Callable[[], bool]
+) -> T:
+    """Call `once`, and again while that may help, fits before the deadline, and `may_repeat` grants it.
+
+    Raises the last VendorError.
 
     A timeout is not repeated: what is left of the deadline belongs to the next provider. A wait the vendor asked for is
     kept to the second, or not waited for at all. The first call goes around tenacity, which costs more than all else
@@ -39,7 +43,7 @@ async def with_retries(once: Callable[[], Awaitable[T]], attempts: int, deadline
         return await once()
 
     retrying = AsyncRetrying(
-        stop=stop_after_attempt(attempts) | _StopBefore(deadline),
+        stop=stop_after_attempt(attempts) | _StopBefore(deadline) | _StopUnless(may_repeat),
         wait=_wait_as_told,
         retry=retry_if_exception(_may_help),
         reraise=True,
@@ -74,3 +78,13 @@ class _StopBefore(stop_base):
 
     def __call__(self, retry_state: RetryCallState) -> bool:
         return retry_state.upcoming_sleep + LEAST_TIME > self._deadline.left()
+
+
+class _StopUnless(stop_base):
+    """Give up when no further attempt is granted. Asked last, since a grant is used up by asking."""
+
+    def __init__(self, may_repeat: Callable[[], bool]):
+        self._may_repeat = may_repeat
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        return not self._may_repeat()

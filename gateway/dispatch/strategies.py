@@ -1,70 +1,238 @@
 """The orders in which providers are asked about one input. Each ends in answers; none raises.
 
-A strategy is a function of a leg and of `put(provider, role)`, and one row in STRATEGIES.
+A strategy is a function of a `Round`, and one row in STRATEGIES. What a fallback or a hedge may be is the same for all:
+the next provider that nobody has asked yet. Whoever has not answered when the strategy ends is left to linger: its
+answer is kept as late evidence.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
 
 from gateway.dispatch.question import Provider
-from gateway.domain import Answer, Role
+from gateway.domain import Answer, Modality, Role
+from gateway.frozen import frozen
+
+_WITH_FOLLOWERS = 2 / 3  # of the time left, for an attempt after which others may be asked
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Leg:
-    """How inputs of one modality are asked about. Nobody is in both `ask` and `fallback`."""
+    """How inputs of one modality are asked about. Nobody is in two of `ask`, `fallback` and `shadow`.
+
+    `hedge_after` is seconds, None for the provider's usual p95; `weights` are of `ask` where it is split.
+    """
 
     strategy: str
     ask: tuple[Provider, ...]
     fallback: tuple[Provider, ...]
     need: int
     deadline: float  # seconds
+    shadow: tuple[Provider, ...] = ()
+    hedge_after: float | None = None
+    weights: tuple[float, ...] = ()
 
     @property
     def providers(self) -> tuple[Provider, ...]:
+        """All whose answers count."""
         return (*self.ask, *self.fallback)
 
 
-Put = Callable[[Provider, Role], Awaitable[Answer]]
-Strategy = Callable[[Leg, Put, Callable[[], bool]], Awaitable[list[Answer]]]
+Put = Callable[[Provider, Role, float], Coroutine[Any, Any, Answer]]
 
 
-async def ask_all(leg: Leg, put: Put, in_time: Callable[[], bool]) -> list[Answer]:
+@dataclass(slots=True)
+class Round:
+    """One input on its way through a leg.
+
+    `put` asks one provider, with the share of the remaining time it may take; `settled` says whether no further answer
+    could change the outcome; `linger` takes questions whose answer is not waited for; `subject` is what is split by.
+    """
+
+    leg: Leg
+    operation: Modality
+    subject: str
+    put: Put
+    left: Callable[[], float]
+    settled: Callable[[Sequence[Answer]], bool]
+    linger: Callable[[Provider, Role, asyncio.Task[Answer]], None]
+    unasked: list[Provider] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.unasked = list(self.leg.fallback)
+
+    async def one(self, provider: Provider, role: Role) -> Answer:
+        """Ask one, leaving time for those who might come after it."""
+        return await self.put(provider, role, _WITH_FOLLOWERS if self.unasked else 1.0)
+
+    def next(self) -> Provider | None:
+        """The next fallback that nobody asked yet, while there is time."""
+        return self.unasked.pop(0) if self.unasked and self.left() > 0 else None
+
+    def next_able(self, wanted: Set[str]) -> Provider | None:
+        """The next fallback that can see some of these categories."""
+        for place, provider in enumerate(self.unasked):
+            if self.left() > 0 and not wanted.isdisjoint(provider.sees[self.operation]):
+                return self.unasked.pop(place)
+        return None
+
+    async def until_enough(self, answers: list[Answer]) -> list[Answer]:
+        """Ask fallbacks one after the other until `need` have answered."""
+        while _usable(answers) < self.leg.need and (further := self.next()):
+            answers.append(await self.one(further, Role.FALLBACK))
+        return answers
+
+
+Strategy = Callable[[Round], Awaitable[list[Answer]]]
+
+
+async def ask_all(way: Round) -> list[Answer]:
     """All at once; each that fails is replaced by the next unused fallback, while there is time."""
-    spare = iter(leg.fallback)
-    if len(leg.ask) == 1:
-        answers = await _seat(leg.ask[0], spare, put, in_time)
+    asked = way.leg.ask
+    if len(asked) == 1:
+        answers = await _seat(way, asked[0])
     else:
-        seats = await asyncio.gather(*(_seat(provider, spare, put, in_time) for provider in leg.ask))
+        seats = await asyncio.gather(*(_seat(way, provider) for provider in asked))
         answers = [answer for seat in seats for answer in seat]
-    while _answered(answers) < leg.need and in_time() and (further := next(spare, None)):
-        answers.append(await put(further, Role.FALLBACK))  # more are needed than were asked
+    return await way.until_enough(answers)
+
+
+async def _seat(way: Round, provider: Provider) -> list[Answer]:
+    answers = [await way.one(provider, Role.ASK)]
+    while answers[-1].failure and (substitute := way.next()):
+        answers.append(await way.one(substitute, Role.FALLBACK))
     return answers
 
 
-async def _seat(provider: Provider, spare: Iterator[Provider], put: Put, in_time: Callable[[], bool]) -> list[Answer]:
-    answers = [await put(provider, Role.ASK)]
-    while answers[-1].failure and in_time() and (substitute := next(spare, None)):
-        answers.append(await put(substitute, Role.FALLBACK))
-    return answers
+async def ask_first(way: Round) -> list[Answer]:
+    """In order; the next when one fails, the fallbacks after them, until `need` have answered."""
+    return await _in_order(way, lambda answers: _usable(answers) >= way.leg.need)
 
 
-async def ask_first(leg: Leg, put: Put, in_time: Callable[[], bool]) -> list[Answer]:
-    """In order, until as many as are needed have answered."""
+async def ask_cascade(way: Round) -> list[Answer]:
+    """In order, cheap ones first; no further once enough answered and no remaining answer could change the outcome."""
+    return await _in_order(way, lambda answers: _usable(answers) >= way.leg.need and way.settled(answers))
+
+
+async def _in_order(way: Round, enough: Callable[[list[Answer]], bool]) -> list[Answer]:
     answers: list[Answer] = []
-    order = [*((provider, Role.ASK) for provider in leg.ask), *((spare, Role.FALLBACK) for spare in leg.fallback)]
-    for provider, role in order:
-        if _answered(answers) >= leg.need or (answers and not in_time()):
+    for place, provider in enumerate(way.leg.ask):
+        if enough(answers) or way.left() <= 0:
             break
-        answers.append(await put(provider, role))
-    return answers
+        followed = way.unasked or place + 1 < len(way.leg.ask)
+        answers.append(await way.put(provider, Role.ASK, _WITH_FOLLOWERS if followed else 1.0))
+    return await way.until_enough(answers)
 
 
-def _answered(answers: list[Answer]) -> int:
+async def ask_race(way: Round) -> list[Answer]:
+    """All at once; done with the first `need` usable answers. The rest may come late."""
+    beside = _Beside(way)
+    for provider in way.leg.ask:
+        beside.begin(provider, Role.ASK, _WITH_FOLLOWERS if way.unasked else 1.0)
+    async with beside:
+        while beside.wanting:
+            await beside.next_answers(None)
+    return await way.until_enough(beside.answers)
+
+
+async def ask_hedge(way: Round) -> list[Answer]:
+    """The first; when it takes longer than it usually does, the next beside it, once, as far as the budget goes.
+
+    One that fails is replaced by the next, as in `first`.
+    """
+    first, *others = (*way.leg.ask, *way.unasked)
+    patience = _patience(way)
+    way.unasked.clear()
+    beside = _Beside(way)
+    beside.begin(first, Role.ASK, _WITH_FOLLOWERS if others else 1.0)
+    async with beside:
+        while beside.wanting:
+            done = await beside.next_answers(patience)
+            failed = any(answer.failure for answer in done)
+            if others and way.left() > 0 and (failed or (not done and _may_hedge(way))):
+                beside.begin(others.pop(0), Role.FALLBACK if failed else Role.HEDGE, 1.0)
+            patience = patience if done else None
+    way.unasked = others
+    return await way.until_enough(beside.answers)
+
+
+class _Beside:
+    """Questions under way beside each other. Left in peace, it lets the rest linger; left in a hurry, it drops them."""
+
+    def __init__(self, way: Round):
+        self._way = way
+        self._asked: dict[asyncio.Task[Answer], tuple[Provider, Role]] = {}
+        self.answers: list[Answer] = []
+
+    @property
+    def wanting(self) -> bool:
+        """Whether more answers are needed, and may come."""
+        return bool(self._asked) and _usable(self.answers) < self._way.leg.need
+
+    def begin(self, provider: Provider, role: Role, share: float) -> None:
+        self._asked[asyncio.create_task(self._way.put(provider, role, share))] = (provider, role)
+
+    async def next_answers(self, patience: float | None) -> list[Answer]:
+        """Those that came next; none where it took longer than `patience` seconds."""
+        done, _ = await asyncio.wait(self._asked, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        came = [task.result() for task in self._asked if task in done]
+        self._asked = {task: whose for task, whose in self._asked.items() if task not in done}
+        self.answers += came
+        return came
+
+    async def __aenter__(self) -> None:
+        """Begun already."""
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for task, (provider, role) in self._asked.items():
+            if kind is None:
+                self._way.linger(provider, role, task)
+            else:
+                task.cancel()
+
+
+def _patience(way: Round) -> float | None:
+    """Seconds after which the first counts as slow; None while nobody knows what is usual."""
+    if way.leg.hedge_after is not None:
+        return way.leg.hedge_after
+    return way.leg.ask[0].health.paces[way.operation].quantile(0.95)
+
+
+def _may_hedge(way: Round) -> bool:
+    return way.leg.ask[0].health.budget.hedge(asyncio.get_running_loop().time())
+
+
+async def ask_split(way: Round) -> list[Answer]:
+    """One of them, by a stable hash of the subject: the same subject always gets the same. Fallbacks where it fails."""
+    chosen = _drawn(way.leg, way.subject)
+    answers = [await way.one(chosen, Role.ASK)]
+    return await way.until_enough(answers)
+
+
+def _drawn(leg: Leg, subject: str) -> Provider:
+    place = int.from_bytes(blake2b(subject.encode("utf-8", "surrogatepass"), digest_size=8).digest()) / 2**64
+    point = place * sum(leg.weights)
+    for provider, weight in zip(leg.ask, leg.weights, strict=True):
+        point -= weight
+        if point < 0:
+            return provider
+    return leg.ask[-1]
+
+
+def _usable(answers: list[Answer]) -> int:
     return sum(answer.reading is not None for answer in answers)
 
 
-STRATEGIES: Mapping[str, Strategy] = {"all": ask_all, "first": ask_first}
+STRATEGIES: Mapping[str, Strategy] = {
+    "all": ask_all,
+    "first": ask_first,
+    "race": ask_race,
+    "hedge": ask_hedge,
+    "cascade": ask_cascade,
+    "quorum": ask_race,  # a race is won by one, a quorum by `need`
+    "split": ask_split,
+}

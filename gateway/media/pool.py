@@ -31,7 +31,7 @@ from gateway.media.inspect import undecodable
 T = TypeVar("T")
 
 MEMORY = 1 << 30
-PRELOAD = ("gateway.media.pool", "gateway.media.normalise")
+PRELOAD = ("gateway.media.pool", "gateway.media.normalise", "gateway.media.refit")
 
 
 class DecodePool:

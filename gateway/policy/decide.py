@@ -20,6 +20,7 @@ from gateway.domain import (
     State,
     worst,
 )
+from gateway.frozen import frozen
 from gateway.policy.messages import keys_for
 from gateway.policy.policy import Policy, Rule
 from gateway.taxonomy import kin
@@ -28,12 +29,12 @@ Tally = dict[str, dict[str, int]]  # category → provider → score, parents at
 Judged = dict[str, tuple[int, str]]  # category → highest score in it under the same threshold, and whose it is
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InputFacts:
     """All that is known of one input.
 
     `sees` says for each provider of the route what it can score here; `need` how many must have answered; `unseen`
-    how many frames no provider was shown.
+    how many frames no provider was shown; `place` where it stands in the submission, if not where it stands in a list.
     """
 
     modality: Modality
@@ -41,6 +42,7 @@ class InputFacts:
     sees: Mapping[str, frozenset[str]]
     need: int
     unseen: int = 0
+    place: int | None = None
 
 
 @dataclass(slots=True)
@@ -61,21 +63,23 @@ def decide(policy: Policy, facts: Sequence[InputFacts], locale: str | None = Non
     reasons: list[Reason] = []
     actions: list[Action] = []
     missing: dict[str, None] = {}
-    found = [_find(policy, index, fact) for index, fact in enumerate(facts)]
-    for index, (fact, seen) in enumerate(zip(facts, found, strict=True)):
+    places = [position if fact.place is None else fact.place for position, fact in enumerate(facts)]
+    found = [_find(policy, index, fact) for index, fact in zip(places, facts, strict=True)]
+    for index, fact, seen in zip(places, facts, found, strict=True):
         here = [*_over_thresholds(policy, seen, index), *_gaps(fact, index), *_uncovered(policy, fact, seen, index)]
         missing.update((reason.category, None) for reason in here if reason.code == MISSING and reason.category)
         actions.append(worst([Action.ALLOW, *(reason.action for reason in here)]))
         reasons += here
     verdicts = _verdicts(policy, facts, found)
     top, score = _highest(policy, verdicts)
+    kinds = dict(zip(places, [fact.modality for fact in facts], strict=True)) if reasons else {}
     return Decision(
         action=worst(actions),
-        reasons=tuple(_worded(policy, reason, facts, locale) for reason in _sorted(policy, reasons)),
+        reasons=tuple([_worded(policy, reason, kinds, locale) for reason in _sorted(policy, reasons)]),
         categories=verdicts,
         inputs=tuple(actions),
         coverage=Coverage(
-            required=tuple(dict.fromkeys(slug for fact in facts for slug in policy.coverage[fact.modality])),
+            required=tuple(dict.fromkeys([slug for fact in facts for slug in policy.required[fact.modality]])),
             missing=tuple(missing),
         ),
         max_category=top,
@@ -90,11 +94,13 @@ def _find(policy: Policy, index: int, fact: InputFacts) -> _Found:
     scores: Tally = {}
     judged: Judged = {}
     quiet: dict[str, set[str]] = {}
-    for answer in fact.answers:
-        for signal in answer.reading.signals if answer.reading else ():
+    lines = policy.lines
+    for reading in [answer.reading for answer in fact.answers if answer.reading]:
+        provider = reading.provider
+        for signal in reading.signals:
             if signal.input != index:
                 continue
-            line, score, provider = policy.line(signal.category), signal.score, signal.provider
+            line, score = lines[signal.category], signal.score
             if score is None:
                 if _low_enough(line.rule, signal.below):
                     for slug in line.kin:
@@ -107,9 +113,12 @@ def _find(policy: Policy, index: int, fact: InputFacts) -> _Found:
                 elif score > row.get(provider, -1):
                     row[provider] = score
             for slug in line.together:
-                if slug not in judged or score >= judged[slug][0]:
+                if score >= judged.get(slug, _NOT_JUDGED)[0]:
                     judged[slug] = (score, signal.category)
     return _Found(scores, judged, quiet)
+
+
+_NOT_JUDGED = (-1, "")
 
 
 def _low_enough(rule: Rule | None, below: int | None) -> bool:
@@ -175,21 +184,25 @@ def _verdicts(policy: Policy, facts: Sequence[InputFacts], found: Sequence[_Foun
     for slug, state in _blind(facts, found).items():
         if slug in verdicts:
             verdicts[slug] = _UNSCORED[state]
+    lines, allow, scored = policy.lines, Action.ALLOW, State.SCORED
     for slug, row in scores.items():
-        rule = policy.line(slug).rule
-        action = rule.judge(judged[slug][0]) if rule and slug in judged else Action.ALLOW
-        verdicts[slug] = CategoryVerdict(max(row.values()), State.SCORED, action, row)
+        rule, height = lines[slug].rule, judged.get(slug, _NOT_JUDGED)[0]
+        action = rule.judge(height) if rule and rule.lowest is not None and height >= rule.lowest else allow
+        verdicts[slug] = CategoryVerdict(max(row.values()), scored, action, row)
     return verdicts
 
 
 def _highest(policy: Policy, verdicts: Mapping[str, CategoryVerdict]) -> tuple[str | None, int | None]:
     """The category with the highest score, the most particular one where a parent merely repeats its child."""
-    best: tuple[int, int, str] = (-1, 0, "")
+    highest, best = -1, (-1, "")
     for slug, verdict in verdicts.items():
         score = verdict.score
-        if score is not None and score >= best[0] and not policy.line(slug).context:
-            best = max(best, (score, slug.count("/"), slug))
-    return (best[2], best[0]) if best[2] else (None, None)
+        if score is None or score < highest or policy.lines[slug].context:
+            continue
+        rank = (slug.count("/"), slug)
+        if score > highest or rank > best:
+            highest, best = score, rank
+    return (best[1], highest) if best[1] else (None, None)
 
 
 _UNSCORED = {state: CategoryVerdict(None, state, Action.ALLOW, {}) for state in State}
@@ -219,18 +232,18 @@ def _sorted(policy: Policy, reasons: list[Reason]) -> list[Reason]:
 
     def rank(reason: Reason) -> tuple[int, int, int, int]:
         margin = reason.score - reason.threshold if reason.score is not None and reason.threshold is not None else 0
-        rule = policy.line(reason.category).rule if reason.category else None
+        rule = policy.lines[reason.category].rule if reason.category else None
         return (-reason.action.strictness, -margin, rule.order if rule else -1, reason.input or 0)
 
     return sorted(reasons, key=rank)
 
 
-def _worded(policy: Policy, reason: Reason, facts: Sequence[InputFacts], locale: str | None) -> Reason:
+def _worded(policy: Policy, reason: Reason, kinds: Mapping[int, Modality], locale: str | None) -> Reason:
     """The reason with words for the user. A gap is told as a check to come, not as a fault of the content."""
-    modality = facts[reason.input].modality if reason.input is not None else None
+    modality = kinds[reason.input] if reason.input is not None else None
     if reason.score is None:
         keys: tuple[str, ...] = (reason.code, "coverage")
     else:
-        rule = policy.line(reason.category).rule if reason.category else None
+        rule = policy.lines[reason.category].rule if reason.category else None
         keys = keys_for(reason.code, reason.category, reason.action, rule.message if rule else "")
     return replace(reason, message=policy.messages.say(keys, locale, modality))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -62,6 +62,20 @@ class Line:
     context: bool
 
 
+class _Lines(dict[str, Line]):
+    """The line of each category, drawn when it is first asked for: a request asks for dozens."""
+
+    def __init__(self, draw: Callable[[str], Line], known: Container[str]):
+        self._draw = draw
+        self._known = known
+
+    def __missing__(self, category: str) -> Line:
+        line = self._draw(category)
+        if category in self._known:  # open slugs come from vendors: they are not kept
+            self[category] = line
+        return line
+
+
 @dataclass(frozen=True)
 class Policy:
     """A compiled policy. `hash` is `sha256:` over all that its file says and the taxonomy's version."""
@@ -76,20 +90,20 @@ class Policy:
     messages: Messages
     listed: Mapping[Modality, tuple[str, ...]]
     context: frozenset[str]
-    _lines: dict[str, Line] = field(default_factory=dict)
+
+    @cached_property
+    def lines(self) -> Mapping[str, Line]:
+        """Where any category stands, open slugs included: there is one for every key."""
+        return _Lines(self._draw, self.taxonomy.categories)
+
+    @cached_property
+    def required(self) -> Mapping[Modality, tuple[str, ...]]:
+        """The categories that must be covered."""
+        return {modality: tuple(rules) for modality, rules in self.coverage.items()}
 
     def is_context(self, category: str) -> bool:
         """Whether it only describes the content. An open slug is as its root."""
         return category in self.context or category.split("/", 1)[0] in self.context
-
-    def line(self, category: str) -> Line:
-        """Where a category stands, looked up once: a request asks for dozens."""
-        line = self._lines.get(category)
-        if line is None:
-            line = self._draw(category)
-            if category in self.taxonomy.categories:
-                self._lines[category] = line  # open slugs come from vendors: they are not kept
-        return line
 
     def rule_for(self, category: str) -> Rule | None:
         """The threshold a category falls under: its own, else that of its nearest ancestor which has one.

@@ -27,17 +27,22 @@ class WriterClosed(Exception):
 
 
 class GroupCommit:
-    """Hand it rows with `put`; each call returns after the COMMIT that holds its row, or raises what that raised."""
+    """Hand it rows; each call returns after the COMMIT that holds its row, or raises what that raised."""
 
     def __init__(self, commit: Callable[[list[Row]], Awaitable[None]]):
         self._commit = commit
-        self._waiting: list[tuple[Row, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[tuple[Row, ...], asyncio.Future[None]]] = []
         self._running: asyncio.Task[None] | None = None
         self._closed = False
         self._gap = 1.0  # seconds between rows, on average
         self._newest = 0.0  # when the newest row came, on the loop's clock
 
     async def put(self, table: Table, row: dict[str, Any]) -> None:
+        """One row."""
+        await self.put_together((table, row))
+
+    async def put_together(self, *rows: Row) -> None:
+        """All of these rows or none."""
         if self._closed:
             raise WriterClosed("the writer is closed")
         loop = asyncio.get_running_loop()
@@ -45,7 +50,7 @@ class GroupCommit:
         self._gap += _USUAL * (min(1.0, now - self._newest) - self._gap)
         self._newest = now
         done = loop.create_future()
-        self._waiting.append(((table, row), done))
+        self._waiting.append((rows, done))
         if self._running is None:
             self._running = asyncio.create_task(self._drain())
         await done
@@ -63,7 +68,7 @@ class GroupCommit:
                     await asyncio.sleep(min(_LONGEST, self._gap * _GATHER))
                 batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
                 try:
-                    await self._commit([row for row, _ in batch])
+                    await self._commit([row for rows, _ in batch for row in rows])
                 except Exception as error:  # every waiter of a failed transaction is told
                     _settle(batch, error)
                 else:
@@ -72,7 +77,7 @@ class GroupCommit:
             self._running = None
 
 
-def _settle(batch: list[tuple[Row, asyncio.Future[None]]], error: Exception | None) -> None:
+def _settle(batch: list[tuple[tuple[Row, ...], asyncio.Future[None]]], error: Exception | None) -> None:
     for _, done in batch:
         if done.cancelled():
             continue

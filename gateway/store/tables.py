@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Float, Index, LargeBinary, MetaData, String, Table
+from sqlalchemy import Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table
 
 metadata = MetaData()
 
@@ -19,6 +19,52 @@ decisions = Table(
     Column("policy_hash", String(80), nullable=False),
     Column("evidence", LargeBinary, nullable=False),
     Index("decisions_by_tenant", "tenant", "created_at"),
+)
+
+# Answers that came after the decision, of providers that were not waited for. `evidence` is JSON.
+late_answers = Table(
+    "late_answers",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("decision_id", String(40), nullable=False, index=True),
+    Column("created_at", Float, nullable=False),
+    Column("evidence", LargeBinary, nullable=False),
+)
+
+# What was decided of the same content later, and why it was looked at again. `evidence` is the new decision as JSON.
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("decision_id", String(40), nullable=False, index=True),
+    Column("created_at", Float, nullable=False),
+    Column("cause", String(32), nullable=False),
+    Column("action", String(8), nullable=False),
+    Column("evidence", LargeBinary, nullable=False),
+)
+
+# What has happened that others want to hear of, in order.
+events = Table(
+    "events",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("tenant", String(64), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("subject", String(40), nullable=False),  # the id of what it is about
+    Column("body", LargeBinary, nullable=False),
+)
+
+# Decisions made with less than was asked for, which are owed a second look; `content` is what to look at.
+debts = Table(
+    "debts",
+    metadata,
+    Column("decision_id", String(40), primary_key=True),
+    Column("tenant", String(64), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("risk", Integer, nullable=False),  # the higher, the sooner
+    Column("cause", String(64), nullable=False),
+    Column("content", LargeBinary, nullable=False),
 )
 
 # Keys made with `modgate keys create`; those in gateway.yaml are not here. `hash` is SHA-256 over the key.

@@ -20,13 +20,16 @@ from gateway.service import open_service
 from gateway.store.tables import api_keys
 from gateway.web.api.describe import describe_routes
 from gateway.web.api.evidence import EVIDENCE_ROUTES
+from gateway.web.api.media import MEDIA_ROUTES
 from gateway.web.api.moderate import MODERATE_ROUTES
+from gateway.web.api.providers import PROVIDER_ROUTES
 from gateway.web.api.status import STATUS_ROUTES
 from gateway.web.auth import ANONYMOUS, Caller, Keyring, Role, digest
-from gateway.web.dialects import DIALECT_ROUTES
+from gateway.web.dialects import DIALECT_ROUTES, learn
 from gateway.web.endpoint import DESK, Desk, Endpoint, Visit
 from gateway.web.metrics import Metrics
 from gateway.web.problems import as_problem
+from gateway.web.signature import admit_signed
 
 log = structlog.get_logger("modgate.web")
 
@@ -38,7 +41,7 @@ ENDPOINTS = web.AppKey("endpoints", dict[Handler, Endpoint])
 
 def endpoints() -> list[Endpoint]:
     """Every route there is."""
-    routes = [*MODERATE_ROUTES, *DIALECT_ROUTES, *EVIDENCE_ROUTES, *STATUS_ROUTES]
+    routes = [*MODERATE_ROUTES, *DIALECT_ROUTES, *EVIDENCE_ROUTES, *MEDIA_ROUTES, *PROVIDER_ROUTES, *STATUS_ROUTES]
     return [*routes, *describe_routes(routes)]
 
 
@@ -65,8 +68,9 @@ def _handler(endpoint: Endpoint) -> Handler:
 def _desk(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
     async def opened(app: web.Application) -> AsyncIterator[None]:
         metrics = Metrics()
-        async with open_service(config, metrics.notice, metrics.decoder_lost) as service:
-            app[DESK] = desk = Desk(service, Keyring(_fixed_keys(config)), metrics)
+        async with open_service(config, metrics) as service:
+            keyring = Keyring(_fixed_keys(config), _clear_keys(config))
+            app[DESK] = desk = Desk(service, keyring, metrics, learn(service.taxonomy))
             await _renew_keys(desk)
             tasks = [asyncio.create_task(_follow_keys(desk)), asyncio.create_task(_follow_policies(desk))]
             yield
@@ -107,7 +111,7 @@ async def _answered(visit: Visit, endpoint: Endpoint | None, handler: Handler) -
     try:
         if endpoint is None:
             return await handler(visit.request)
-        if endpoint.roles:
+        if endpoint.roles and not endpoint.signed:
             visit.caller = visit.desk.keyring.admit(visit.request, endpoint.roles)
         if endpoint.admitted:
             return await _admitted(visit, endpoint)
@@ -134,6 +138,8 @@ async def _admitted(visit: Visit, endpoint: Endpoint) -> web.StreamResponse:
     desk.in_flight += 1
     desk.metrics.in_flight.inc()
     try:
+        if endpoint.signed:  # what was signed is the body too, so only here, where there is room for it
+            visit.caller = await admit_signed(visit.request, desk.keyring, endpoint.roles, endpoint.signed)
         return await endpoint.handle(visit)
     finally:
         desk.in_flight -= 1
@@ -173,6 +179,11 @@ def _fixed_keys(config: Config) -> dict[str, Caller] | None:
         )
         callers[known] = Caller(entry.name, entry.tenant, frozenset(Role(role) for role in entry.roles))
     return callers
+
+
+def _clear_keys(config: Config) -> dict[str, str]:
+    keys = config.auth.keys if config.auth else ()
+    return {entry.name: entry.key.get_secret_value() for entry in keys if entry.key}
 
 
 async def _renew_keys(desk: Desk) -> None:

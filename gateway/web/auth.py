@@ -32,6 +32,8 @@ class Caller:
 
 ANONYMOUS = Caller("anonymous", "default", frozenset(Role))
 
+_OWN_HEADERS = ("X-API-Key", "Ocp-Apim-Subscription-Key")  # the second is what clients of a dialect send
+
 _HINT = "Send Authorization: Bearer KEY or X-API-Key: KEY."
 
 
@@ -41,10 +43,14 @@ def digest(key: str) -> str:
 
 
 class Keyring:
-    """The keys that are good now. `None` instead of callers means that no keys are asked."""
+    """The keys that are good now. `None` instead of callers means that no keys are asked.
 
-    def __init__(self, fixed: Mapping[str, Caller] | None):
+    `clear` are the keys that are known in clear, by name: they can sign.
+    """
+
+    def __init__(self, fixed: Mapping[str, Caller] | None, clear: Mapping[str, str] | None = None):
         self._fixed = fixed
+        self._clear = clear or {}
         self._made: Mapping[str, Caller] = {}
 
     @property
@@ -65,6 +71,21 @@ class Keyring:
         caller = self._find(digest(key))
         if caller is None:
             raise Unauthorized("unknown_key", "This API key is not known here.", hint=_HINT)
+        return self.permit(caller, roles)
+
+    def signer(self, name: str) -> tuple[str, Caller]:
+        """The key of this name in clear, and whose it is. Raises Unauthorized."""
+        key = self._clear.get(name)
+        if key is None:
+            if any(caller.name == name for caller in (*(self._fixed or {}).values(), *self._made.values())):
+                hint = "Give the gateway the key itself, as key: in its configuration."
+                raise Unauthorized("key_cannot_sign", f"Of the key '{name}' only a hash is known here.", hint=hint)
+            raise Unauthorized("unknown_key", "There is no key of this name.", hint="The access key id is its name.")
+        return key, (self._fixed or {})[digest(key)]
+
+    @staticmethod
+    def permit(caller: Caller, roles: frozenset[Role]) -> Caller:
+        """The caller, if one of the roles is its own. Raises Forbidden."""
         if roles and Role.ADMIN not in caller.roles and not roles & caller.roles:
             needed = " or ".join(sorted(roles))
             raise Forbidden("missing_role", f"This key lacks the role {needed}.", hint="Ask whoever runs this gateway.")
@@ -79,6 +100,7 @@ class Keyring:
 
 
 def presented(request: web.Request) -> str:
-    """The key in Authorization: Bearer or X-API-Key, or nothing."""
+    """The key in Authorization: Bearer or in a header of its own, or nothing."""
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    return key.strip() if scheme.lower() == "bearer" else request.headers.get("X-API-Key", "").strip()
+    own = (request.headers.get(name, "").strip() for name in _OWN_HEADERS)
+    return key.strip() if scheme.lower() == "bearer" else next(filter(None, own), "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator, Collection
 from typing import Any, TypeVar, cast
 
 import orjson
@@ -64,6 +65,25 @@ async def read_part(part: BodyPartReader, cap: int, code: str, at: str) -> bytes
         if len(held) > cap:
             raise TooLarge(code, f"The field '{at}' is over {cap} bytes.", hint="Make it smaller.", at=at)
     return bytes(held)
+
+
+async def form_fields(request: web.Request, cap: int, files: Collection[str]) -> AsyncIterator[tuple[str, bytes]]:
+    """Name and content of each field of a multipart form, of at most `cap` bytes each; `files` are those with images.
+
+    Raises BadContent and TooLarge.
+    """
+    reader = await parts(request)
+    try:
+        while part := await reader.next():
+            if not isinstance(part, BodyPartReader):
+                raise BadContent(
+                    "malformed_multipart", "Multipart inside multipart is not taken.", hint="Send flat fields."
+                )
+            name = part.name or ""
+            yield name, await read_part(part, cap, "image_too_large" if name in files else "field_too_large", name)
+    except ValueError:
+        hint = "Let your HTTP client write the body."
+        raise BadContent("malformed_multipart", "The multipart body breaks off or is malformed.", hint=hint) from None
 
 
 async def parts(request: web.Request) -> MultipartReader:

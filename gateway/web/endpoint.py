@@ -10,6 +10,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from gateway.errors import RequestError
+from gateway.inverse import Inverse
 from gateway.service import Service
 from gateway.web.auth import Caller, Keyring, Role
 from gateway.web.metrics import Metrics
@@ -18,11 +19,15 @@ from gateway.web.problems import as_problem
 
 @dataclass
 class Desk:
-    """What every request shares. `draining` once SIGTERM came: work under way ends, nothing new is taken up."""
+    """What every request shares. `draining` once SIGTERM came: work under way ends, nothing new is taken up.
+
+    `spoken` are the words of the dialects that answer by a vendor's table.
+    """
 
     service: Service
     keyring: Keyring
     metrics: Metrics
+    spoken: Mapping[str, Inverse]
     in_flight: int = 0
     draining: bool = False
 
@@ -48,7 +53,10 @@ Problem = Callable[[RequestError, str], web.Response]
 
 @dataclass(frozen=True)
 class Endpoint:
-    """`roles` empty means open to all; else one of them, or admin, is needed."""
+    """`roles` empty means open to all; else one of them, or admin, is needed.
+
+    `signed` names the service that callers sign their requests for, instead of sending a key; it goes with `admitted`.
+    """
 
     method: str
     path: str
@@ -61,3 +69,4 @@ class Endpoint:
     answers: Mapping[int, str] = field(default_factory=lambda: {200: "The answer"})
     problem: Problem = as_problem
     admitted: bool = False  # counts against limits.concurrency
+    signed: str = ""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from gateway.domain import Answer
-from gateway.record import Record
+from gateway.dispatch.breaker import Circuit, State
+from gateway.domain import Answer, Modality
+from gateway.record import Record, Revision
+from gateway.witness import Witness
 
 log = structlog.get_logger("modgate.metrics")
 
@@ -18,8 +21,11 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _ALARMS_KEPT = 1000  # distinct new labels remembered; a vendor that invents more is logged no further
 
 
-class Metrics:
-    """One per process. `notice` takes a record; the web counts requests itself."""
+_STATES = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
+
+
+class Metrics(Witness):
+    """One per process. The web counts requests itself."""
 
     def __init__(self) -> None:
         self.registry = into = CollectorRegistry()
@@ -43,13 +49,24 @@ class Metrics:
         self._retries = Counter("modgate_provider_retries", "Attempts after the first", ["provider"], registry=into)
         self._unmapped = Counter("modgate_unmapped_labels", "Labels no table knows", ["provider"], registry=into)
         self._lost = Counter("modgate_decoders_lost", "Image decoders killed", ["cause"], registry=into)
+        self._late = Counter(
+            "modgate_late_answers", "Answers after the decision", ["provider", "role", "status"], registry=into
+        )
+        self._revised = Counter("modgate_revisions", "Decisions made stricter later", ["cause"], registry=into)
+        self._circuits = Gauge(
+            "modgate_circuit",
+            "Breakers: 0 closed, 1 half open, 2 open",
+            ["provider", "operation"],
+            multiprocess_mode="max",
+            registry=into,
+        )
         self._children: dict[tuple[Any, ...], Any] = {}
         self._alarmed: set[tuple[str, str]] = set()
 
-    def notice(self, record: Record) -> None:
+    def decided(self, record: Record) -> None:
         """Count one decision and everything that led to it."""
         policy = record.policy.name
-        self._of(self._decisions, policy, record.action.value, "true" if record.degraded else "false").inc()
+        self._of(self._decisions, policy, record.action, "true" if record.degraded else "false").inc()
         for code in {reason.code for reason in record.decision.reasons}:
             self._of(self._reasons, policy, code).inc()
         for answer in record.answers:
@@ -80,8 +97,19 @@ class Metrics:
             child = self._children[key] = metric.labels(*labels)
         return child
 
+    def came_late(self, record: Record, late: Sequence[Answer], revision: Revision | None) -> None:
+        for answer in late:
+            self._of(self._late, answer.outcome.provider, answer.role, answer.outcome.status).inc()
+        if revision is not None:
+            self._of(self._revised, revision.cause).inc()
+            log.error("decision_revised", decision=record.id, was=record.action, action=revision.decision.action)
+
+    def circuit_changed(self, provider: str, operation: Modality, circuit: Circuit) -> None:
+        self._of(self._circuits, provider, operation).set(_STATES[circuit.state])
+        tell = log.info if circuit.state is State.CLOSED else log.error
+        tell("circuit", provider=provider, operation=operation, state=circuit.state, reason=circuit.reason)
+
     def decoder_lost(self, cause: str) -> None:
-        """A decoder was killed, for one of a few causes."""
         self._lost.labels(cause).inc()
 
     def _alarm(self, provider: str, label: str) -> None:

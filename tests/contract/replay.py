@@ -150,15 +150,22 @@ async def replay(case: Case, response: bytes | None = None):
     """The vendor of this case; with `response`, one that says this instead, and at once."""
 
     async def says(heard, writer):
-        if response is not None:
-            writer.write(response)
-        else:
-            await asyncio.sleep(case.delay)
-            await _drip(writer, case)
+        writer.write(response)
         writer.close()
 
-    async with listening(says) as vendor:
+    async with listening(telling(case) if response is None else says) as vendor:
         yield vendor
+
+
+def telling(case: Case) -> Says:
+    """How the vendor of this case answers, and hangs up."""
+
+    async def says(heard, writer):
+        await asyncio.sleep(case.delay)
+        await _drip(writer, case)
+        writer.close()
+
+    return says
 
 
 async def _drip(writer, case):

@@ -126,16 +126,21 @@ async def vendor(heard, writer):
 
 
 def config(server, addresses):
-    """A provider for each fault, and two routes: `with-…` has a provider that works to fall back on, `only-…` none."""
+    """A provider for each fault, and routes: `with-…` has a provider that works to fall back on, `only-…` none.
+
+    `once-…` is for one request in all: a vendor that asked for patience is left alone by the next.
+    """
     lines = ["providers:", provider("works", f"{server}/works/v1")]
     lines += [
-        provider(name, fault.address.format(**addresses) if fault.address else f"{server}/{name}/v1")
+        provider(prefix + name, fault.address.format(**addresses) if fault.address else f"{server}/{name}/v1")
         for name, fault in FAULTS.items()
+        for prefix in ("", "once-")
     ]
     lines += ["routes:", "  default: {text: {ask: [works], deadline: 800ms}}"]
     for name in FAULTS:
         lines += [f'  with-{name}: {{text: {{ask: ["{name}"], fallback: [works], deadline: 800ms}}}}']
         lines += [f'  only-{name}: {{text: {{ask: ["{name}"], deadline: 800ms}}}}']
+        lines += [f'  once-{name}: {{text: {{ask: ["once-{name}"], deadline: 800ms}}}}']
     return "\n".join(lines)
 
 
@@ -232,7 +237,7 @@ async def test_openais_clients_hear_of_a_server_error(gateway, fault):
 @together
 @pytest.mark.parametrize("fault", [name for name, fault in FAULTS.items() if fault.attempts])
 async def test_asking_again_where_that_may_help(gateway, fault):
-    told = await gateway.moderate(text=TEXT, route=f"only-{fault}")
+    told = await gateway.moderate(text=TEXT, route=f"once-{fault}")
     assert told["providers"][0]["attempts"] == FAULTS[fault].attempts
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from adapters.azure_content_safety import CATEGORIES, IMAGE_BYTES, OVERLAP, TEXT_LENGTH, Adapter, AzureSettings, split
+from adapters.azure_content_safety import CATEGORIES, OVERLAP, TEXT_LENGTH, Adapter, AzureSettings, split
 from gateway.domain import Content, Finding, Image, Modality, Text, View
 from gateway.errors import (
     VendorDenied,
@@ -108,12 +108,6 @@ def test_a_text_and_an_image_in_one_question_are_refused():
     with pytest.raises(VendorRejected, match="never at both"):
         list(adapter().ask(both))
     assert not Adapter.together
-
-
-def test_an_image_over_its_limit_is_not_sent():
-    assert len(list(adapter().ask(image(bytes(IMAGE_BYTES))))) == 1
-    with pytest.raises(VendorRejected, match="4194305 bytes"):
-        list(adapter().ask(image(bytes(IMAGE_BYTES + 1))))
 
 
 @pytest.mark.parametrize(

@@ -18,25 +18,27 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 WORDS = {"errors", "domain"}  # the words everything is told in
-LOW = {"suggest", "yamlfile"}  # no opinion of their own: open to all
+LOW = {"frozen", "suggest", "yamlfile"}  # no opinion of their own: open to all
 READS_FILES = {"taxonomy", "mapping", "policy", "config", "registry", "paths"}
-SPINE = {"intake", "moderation", "record", "ledger", "store"}
+SPINE = {"aftermath", "intake", "moderation", "witness", "record", "ledger", "store"}
 
 MAY_IMPORT: dict[str, set[str]] = {
+    "frozen": set(),
     "errors": set(),
-    "domain": set(),
+    "domain": {"frozen"},
     "units": set(),
     "suggest": set(),
     "paths": set(),
     "yamlfile": {"errors", "suggest"},
     "logs": set(),
-    "wire": {"errors"},
+    "wire": {"errors", "frozen"},
     "adapter": WORDS | {"units", "wire"},
     # these work for the spine and do not know each other
     "taxonomy": WORDS | LOW,
-    "mapping": WORDS | LOW | {"taxonomy"},
+    "mapping": WORDS | LOW | {"taxonomy", "units"},
+    "inverse": WORDS | LOW | {"mapping", "taxonomy"},
     "policy": WORDS | LOW | {"taxonomy"},
-    "dispatch": WORDS | {"adapter", "wire"},
+    "dispatch": WORDS | {"adapter", "frozen", "wire"},
     "media": WORDS,
     "store": {"errors"},
     # the file that says what runs
@@ -45,17 +47,24 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": WORDS | LOW | {"adapter", "crosscheck", "settings"},
     "registry": {"adapter", "paths"},
     # the spine
-    "record": WORDS,
-    "ledger": {"errors", "record", "store"},
-    "moderation": WORDS | LOW | {"dispatch", "policy", "record", "ledger"},
+    "record": WORDS | {"frozen"},
+    "ledger": WORDS | {"record", "store"},
+    "moderation": WORDS | LOW | {"aftermath", "dispatch", "policy", "record", "ledger"},
+    "aftermath": WORDS | {"dispatch", "ledger", "record"},
+    "witness": WORDS | {"dispatch", "record"},
     "intake": WORDS | {"media", "settings"},
     # everything joined once, and the ways in
-    "service": WORDS | READS_FILES | SPINE | {"adapter", "dispatch", "media"},
-    "web": WORDS | LOW | {"config", "intake", "moderation", "record", "service", "store", "taxonomy"},
+    "senders": {"adapter", "config", "dispatch", "errors", "registry"},
+    "service": WORDS | READS_FILES | SPINE | {"adapter", "dispatch", "media", "senders"},
+    "web": WORDS | LOW | SPINE | {"config", "dispatch", "inverse", "paths", "service", "taxonomy"},
     "cli": WORDS | LOW | READS_FILES | SPINE | {"dispatch", "logs", "service", "web"},
 }
 
 ADAPTERS_MAY_IMPORT = {"gateway.adapter", "gateway.domain", "gateway.errors", "gateway.wire", "gateway.units"}
+# It speaks in the vendors' words out of our categories, and reads a script: the tables backwards, and YAML
+SIMULATOR_MAY_IMPORT = ADAPTERS_MAY_IMPORT | {
+    *("gateway.mapping", "gateway.taxonomy", "gateway.paths", "gateway.suggest", "gateway.yamlfile"),
+}
 
 # How people write a vendor's name where that is not the name of its file; see also _spellings
 BRANDS = {
@@ -64,7 +73,11 @@ BRANDS = {
     "azure_content_safety": ("azure", "microsoft"),
     "rekognition": ("amazon",),
     "sightengine": ("sight engine",),
+    "anthropic_vision": ("anthropic", "claude"),
+    "llama_guard": ("purple llama",),
 }
+
+NOBODY = {"http"}  # an adapter for anybody's own endpoint: its name is a word of ours
 
 TOP_LEVEL = {
     *("pyproject.toml", "Makefile", "Dockerfile", "requirements*.lock"),
@@ -134,7 +147,8 @@ def test_the_gateway_imports_no_adapter():
 @pytest.mark.parametrize("file", ADAPTERS, ids=str)
 def test_an_adapter_knows_only_the_seam(file):
     found = {name for _, name in imports(tree_of(file)) if name.split(".")[0] == "gateway"}
-    assert found - ADAPTERS_MAY_IMPORT == set()
+    allowed = SIMULATOR_MAY_IMPORT if file.parts[:2] == ("adapters", "simulator") else ADAPTERS_MAY_IMPORT
+    assert found - allowed == set()
 
 
 def test_nothing_is_imported_inside_a_function():
@@ -149,7 +163,7 @@ def test_nothing_is_imported_inside_a_function():
 
 def _spellings() -> re.Pattern[str]:
     """local_text is also local-text, LocalText and LOCAL_TEXT."""
-    stems = [file.stem for file in (ROOT / "config" / "vendors").glob("*.yaml")]
+    stems = {file.stem for file in (ROOT / "config" / "vendors").glob("*.yaml")} - NOBODY
     names = [*stems, *(brand for stem in stems for brand in BRANDS.get(stem, ()))]
     return re.compile("|".join(re.sub(r"[_ ]", r"[-_ ]?", name) for name in sorted(names)), re.IGNORECASE)
 

@@ -83,7 +83,7 @@ def scored(of: VendorTable, values: dict[str, float | None]) -> dict[str, int | 
 def test_every_shipped_table_speaks_of_known_categories_only(vendor):
     covered = SHIPPED[vendor].covers(TEXT) | SHIPPED[vendor].covers(IMAGE)
     assert covered
-    assert covered <= TAXONOMY_READ.categories.keys()
+    assert [slug for slug in covered if not TAXONOMY_READ.knows(slug)] == []
 
 
 @pytest.mark.parametrize("vendor", ["openai", "evolink"])

@@ -11,7 +11,7 @@ import yaml
 from multidict import CIMultiDict
 from pydantic import ValidationError
 
-from adapters.rekognition import MOST_BYTES, Adapter, RekognitionSettings, day_key, signed
+from adapters.rekognition import Adapter, RekognitionSettings, day_key, signed
 from gateway import paths
 from gateway.dispatch.transport import HttpTransport
 from gateway.domain import Content, Finding, Image, Modality, Text, View
@@ -281,12 +281,6 @@ def test_every_view_is_put_to_both_operations():
         (about, b64encode(data).decode()) for data in (b"one", b"two") for about in ("moderation", "labels")
     ]
     assert {call.json["MinConfidence"] for call in calls} == {30}
-
-
-def test_a_picture_of_five_mebibytes_is_sent_and_a_larger_one_is_not():
-    assert len(list(adapter().ask(photo(bytes(MOST_BYTES))))) == 2
-    with pytest.raises(VendorRejected, match="5242880"):
-        list(adapter().ask(photo(bytes(MOST_BYTES + 1))))
 
 
 def test_a_text_alone_cannot_be_put():

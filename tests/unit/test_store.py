@@ -35,7 +35,7 @@ from gateway.paths import MESSAGES, TAXONOMY
 from gateway.policy.decide import InputFacts, decide
 from gateway.policy.messages import Messages
 from gateway.policy.policy import load_policy
-from gateway.record import PolicyName, Record, Timings, digest, evidence
+from gateway.record import Case, PolicyName, Record, Timings, digest, evidence
 from gateway.store import database as database_module
 from gateway.store.commit import GroupCommit, WriterClosed
 from gateway.store.database import NEWEST, Database
@@ -188,7 +188,7 @@ async def test_what_was_written_is_there_when_it_is_opened_again(tmp_path):
     async with opened(tmp_path) as database:
         await DatabaseLedger(database).record(record())
     async with opened(tmp_path) as database:
-        assert (await DatabaseLedger(database).find("mod_1", "acme")).id == "mod_1"
+        assert (await DatabaseLedger(database).find("mod_1", "acme")).record.id == "mod_1"
 
 
 async def test_the_migrations_lead_to_the_tables(tmp_path):
@@ -345,7 +345,7 @@ async def test_a_decision_is_found_as_it_was_recorded(tmp_path):
     async with opened(tmp_path) as database:
         ledger = DatabaseLedger(database)
         await ledger.record(record())
-        assert await ledger.find("mod_1", "acme") == record()
+        assert await ledger.find("mod_1", "acme") == Case(record())
 
 
 @pytest.mark.parametrize("id, tenant", [("mod_1", "other"), ("mod_2", "acme"), ("", "acme"), ("mod_%", "acme")])
@@ -369,14 +369,14 @@ async def test_many_decisions_at_once_are_all_kept(tmp_path):
 
 
 def test_the_evidence_holds_no_content_and_no_secret_of_an_address():
-    told = str(evidence(record()))
+    told = str(evidence(Case(record())))
     assert "what they wrote" not in told
     assert "key=1" not in told
 
 
 def test_the_evidence_keeps_what_was_said_even_where_it_says_nothing_of_another_input():
     """One answer about two inputs bears on the first, and is a failure for the second."""
-    told = evidence(record())
+    told = evidence(Case(record()))
     assert [(signal["category"], signal["score"], signal["input"]) for signal in told["signals"]] == [
         ("hate", 0.725, 0)
     ]
@@ -408,7 +408,7 @@ async def test_a_decision_that_cannot_be_kept_is_not_given(tmp_path):
         assert caught.value.retry_after
         mend()
         await ledger.record(record())
-        assert (await ledger.find("mod_1", "acme")).id == "mod_1"
+        assert (await ledger.find("mod_1", "acme")).record.id == "mod_1"
 
 
 async def test_nor_is_one_that_comes_while_the_database_closes(tmp_path):

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader
 from pydantic.json_schema import models_json_schema
 
 from gateway.web.endpoint import Endpoint, Visit
+from gateway.web.problems import as_problem
 
 _PROBLEM = {
     "type": "object",
@@ -74,32 +75,41 @@ def document(routes: Sequence[Endpoint]) -> dict[str, Any]:
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                "signature": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "Authorization",
+                    "description": "Signature Version 4: a key's name as access key id, the key as secret.",
+                },
             },
         },
     }
 
 
 def _operation(route: Endpoint, references: dict[Any, Any]) -> dict[str, Any]:
+    problem = {"content": _PROBLEM_CONTENT} if route.problem is as_problem else {}  # a dialect has a shape of its own
     operation: dict[str, Any] = {
         "summary": route.summary,
         "operationId": f"{route.method.lower()}{route.path.replace('/', '_').replace('{', '').replace('}', '')}",
         "responses": {
-            str(status): {"description": text, **({"content": _PROBLEM_CONTENT} if status >= 400 else {})}
+            str(status): {"description": text, **(problem if status >= 400 else {})}
             for status, text in route.answers.items()
         },
     }
     if route.roles:
-        operation["security"] = [{"bearer": []}, {"header": []}]
+        operation["security"] = [{"signature": []}] if route.signed else [{"bearer": []}, {"header": []}]
         operation["description"] = "Roles: " + ", ".join(sorted(role.value for role in route.roles)) + ", admin."
     names = [piece[1:-1] for piece in route.path.split("/") if piece.startswith("{")]
     if names:
         operation["parameters"] = [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
         ]
+    content: dict[str, Any] = {}
     if route.body:
-        content: dict[str, Any] = {"application/json": {"schema": references[route.body], "example": route.example}}
-        if route.multipart:
-            content["multipart/form-data"] = {"schema": _form(route)}
+        content["application/json"] = {"schema": references[route.body], "example": route.example}
+    if route.multipart:
+        content["multipart/form-data"] = {"schema": _form(route)}
+    if content:
         operation["requestBody"] = {"required": True, "content": content}
     return operation
 

@@ -11,8 +11,8 @@ from gateway.web.endpoint import Endpoint, Visit
 
 
 async def decision(visit: Visit) -> web.Response:
-    found = await visit.desk.service.ledger.find(visit.request.match_info["id"], visit.caller.tenant)
-    return web.Response(body=orjson.dumps(evidence(found)), content_type="application/json")
+    case = await visit.desk.service.ledger.find(visit.request.match_info["id"], visit.caller.tenant)
+    return web.Response(body=orjson.dumps(evidence(case)), content_type="application/json")
 
 
 EVIDENCE_ROUTES = [

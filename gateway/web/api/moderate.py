@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Any
 
 import orjson
-from aiohttp import BodyPartReader, web
+from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gateway.errors import BadContent, TooLarge
@@ -14,7 +14,7 @@ from gateway.intake import Intake, Picture
 from gateway.moderation import Submission
 from gateway.record import Record, answer
 from gateway.web.auth import Role
-from gateway.web.bodies import checked, parse_json_field, parts, read_json, read_part
+from gateway.web.bodies import checked, form_fields, parse_json_field, read_json
 from gateway.web.endpoint import Endpoint, Visit
 from gateway.web.idempotency import once
 from gateway.web.locales import locale_of
@@ -106,19 +106,8 @@ def _picture(image: ImageIn, index: int, intake: Intake) -> Picture:
 async def _multipart(request: web.Request, image_cap: int) -> tuple[ModerateIn, list[Picture]]:
     fields: dict[str, Any] = {}
     pictures: list[Picture] = []
-    reader = await parts(request)
-    try:
-        while part := await reader.next():
-            if not isinstance(part, BodyPartReader):
-                raise BadContent(
-                    "malformed_multipart", "Multipart inside multipart is not taken.", hint="Send flat fields."
-                )
-            name = part.name or ""
-            held = await read_part(part, image_cap, "image_too_large" if name == "image" else "field_too_large", name)
-            _take(name, held, fields, pictures)
-    except ValueError:
-        hint = "Let your HTTP client write the body."
-        raise BadContent("malformed_multipart", "The multipart body breaks off or is malformed.", hint=hint) from None
+    async for name, held in form_fields(request, image_cap, {"image"}):
+        _take(name, held, fields, pictures)
     return checked(ModerateIn, fields), pictures
 
 

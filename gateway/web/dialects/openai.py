@@ -17,16 +17,15 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from gateway.domain import FULL, Action, Content, Modality, worst
-from gateway.errors import BadContent, Overloaded, RequestError
+from gateway.errors import BadContent, RequestError
 from gateway.intake import Intake, Picture
-from gateway.moderation import Submission
 from gateway.record import Record
 from gateway.taxonomy import kin
 from gateway.web.api.moderate import note_record
 from gateway.web.auth import Role
 from gateway.web.bodies import read_json
+from gateway.web.dialects.decided import beside, insist_on_an_answer, submission
 from gateway.web.endpoint import Endpoint, Visit
-from gateway.web.locales import locale_of
 from gateway.web.problems import headers_for
 
 CATEGORIES = {
@@ -44,6 +43,8 @@ CATEGORIES = {
     "violence": "violence",
     "violence/graphic": "violence/graphic",
 }
+
+SLUGS = tuple(CATEGORIES.values())
 
 _MOST_TEXTS = 256  # strings in one request: each is a decision of its own
 
@@ -116,23 +117,14 @@ async def moderations(visit: Visit) -> web.Response:
     contents = await _contents(asked.input, visit.desk.service.intake)
     moderator = visit.desk.service.moderator
     route = asked.model if asked.model in moderator.routes else None
-    submissions = [
-        Submission(content, None, route, visit.caller.tenant, locale_of({}, visit.request), visit.id)
-        for content in contents
-    ]
+    submissions = [submission(visit, content, route) for content in contents]
     if len(submissions) == 1:
         records = [await moderator.moderate(submissions[0])]
     else:
-        records = await asyncio.gather(*(moderator.moderate(submission) for submission in submissions))
+        records = await asyncio.gather(*map(moderator.moderate, submissions))
     for record in records:
         note_record(visit, record)
-        if not any(answer.reading for answer in record.answers):
-            raise Overloaded(
-                "no_provider_answered",
-                f"No provider gave a usable answer; the decision {record.id} is review.",
-                hint="Hold the content and ask again later.",
-                retry_after=2,
-            )
+        insist_on_an_answer(record)
     return web.Response(body=orjson.dumps(_answer(asked.model, records)), content_type="application/json")
 
 
@@ -184,15 +176,7 @@ def _answer(model: str | None, records: list[Record]) -> dict[str, Any]:
             "id": records[0].id,
             "action": action.value,
             "decisions": [
-                {
-                    "id": record.id,
-                    "action": record.action.value,
-                    "degraded": record.degraded,
-                    "reasons": [reason.code for reason in record.decision.reasons],
-                    "not_assessed": [
-                        name for name, kinds in result["category_applied_input_types"].items() if not kinds
-                    ],
-                }
+                beside(record, [name for name, kinds in result["category_applied_input_types"].items() if not kinds])
                 for record, result in zip(records, results, strict=True)
             ],
         },
@@ -203,16 +187,14 @@ def _result(record: Record) -> dict[str, Any]:
     verdicts = record.decision.categories
     stopped = _with_parents(record, Action.REVIEW)
     looked = _looked_at(record)
-    result: dict[str, Any] = {"flagged": record.action is not Action.ALLOW}
-    flags = result["categories"] = {}
-    scores = result["category_scores"] = {}
-    applied = result["category_applied_input_types"] = {}
-    for name, slug in CATEGORIES.items():
-        verdict = verdicts.get(slug)
-        flags[name] = slug in stopped
-        scores[name] = verdict.score / FULL if verdict and verdict.score else 0.0
-        applied[name] = looked.get(slug, ())
-    return result
+    found = [verdicts.get(slug) for slug in SLUGS]
+    heights = [verdict.score / FULL if verdict and verdict.score else 0.0 for verdict in found]
+    return {
+        "flagged": record.action is not Action.ALLOW,
+        "categories": dict(zip(CATEGORIES, [slug in stopped for slug in SLUGS], strict=True)),
+        "category_scores": dict(zip(CATEGORIES, heights, strict=True)),
+        "category_applied_input_types": dict(zip(CATEGORIES, [looked.get(slug, ()) for slug in SLUGS], strict=True)),
+    }
 
 
 def _with_parents(record: Record, least: Action) -> set[str]:
@@ -243,7 +225,7 @@ def _looked_at(record: Record) -> dict[str, list[Modality]]:
 
 def _summary(results: list[dict[str, Any]], records: list[Record], action: Action) -> dict[str, Any]:
     """EvoLink's block: flagged and violations at high risk only, as that vendor documents them."""
-    top = max((score, name) for result in results for name, score in result["category_scores"].items())
+    top = max([max(zip(result["category_scores"].values(), CATEGORIES, strict=True)) for result in results])
     blocked = set().union(*(_with_parents(record, Action.BLOCK) for record in records))
     return {
         "risk_level": action.risk,

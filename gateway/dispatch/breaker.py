@@ -1,0 +1,194 @@
+"""When to stop asking a provider that fails, and when to try it again.
+
+One breaker for each provider and operation (a vendor's image path may be dead while its text path is well). It opens on
+a run of failures, or on a share of bad calls among enough of them: calls the transport lost, answers that were no use,
+and calls that were slow are counted apart, so its reason says what is wrong. Half-open it lets exactly so many probes
+through. Whoever gives up on waiting counts for nothing. A refused key opens it for long: no waiting mends that.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.adapter import CircuitSettings
+from gateway.errors import VendorError, VendorHeld
+from gateway.frozen import frozen
+
+_SLOTS = 10  # the window is this many slots, of a tenth of it each
+_DENIED_FOR = 300.0  # seconds after a refused key
+
+
+class Harm(StrEnum):
+    """What a call did to our trust in a provider."""
+
+    NONE = "none"
+    TRANSPORT = "transport"  # no answer: timeout, refused, reset, DNS, TLS
+    ANSWER = "answer"  # one that is no use: 5xx, another shape
+    DENIED = "denied"  # our key, credit or region
+
+
+class State(StrEnum):
+    """closed: it is asked. open: it is not. half_open: a few are, to see."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+@frozen
+class Circuit:
+    """How a breaker stands. `next_probe_in` is seconds, None unless it is open."""
+
+    state: State
+    reason: str = ""
+    next_probe_in: float | None = None
+
+
+@dataclass(slots=True)
+class _Slot:
+    """Calls that ended within one tenth of the window."""
+
+    number: int
+    calls: int = 0
+    transport: int = 0
+    answers: int = 0
+    slow: int = 0
+
+
+class Breaker:
+    """`admit` before a call, then exactly one of `ended` and `abandoned`. Times are seconds on one clock."""
+
+    def __init__(
+        self, settings: CircuitSettings, jitter: Callable[[], float], on_change: Callable[[Circuit], None] | None = None
+    ):
+        """`jitter` gives a number in 0..1; `on_change` is told of every opening and closing."""
+        self._settings = settings
+        self._jitter = jitter
+        self._on_change = on_change
+        self._slots: deque[_Slot] = deque()
+        self._run = 0  # failures since the last success
+        self._openings = 0  # without a closing between them
+        self._open_until: float | None = None
+        self._reason = ""
+        self._probes = 0  # under way
+        self._passed = 0  # probes that did well since it is half-open
+
+    def admit(self, now: float) -> bool:
+        """Whether this call is a probe. Raises VendorHeld where the provider is not asked now."""
+        if self._open_until is None:
+            return False
+        if now < self._open_until:
+            raise VendorHeld(f"not asked: {self._reason}", retry_after=self._open_until - now)
+        if self._probes + self._passed >= self._settings.probes:
+            raise VendorHeld(f"not asked while a probe is under way: {self._reason}")
+        self._probes += 1
+        return True
+
+    def ended(self, now: float, took: float, probe: bool, harm: Harm) -> None:
+        """A call that we saw the end of, after `took` seconds."""
+        if not self._settings.enabled:
+            return
+        if probe:
+            self._probes -= 1
+        if harm is Harm.DENIED:
+            self._open(now, "our key, credit or region is refused", _DENIED_FOR)
+        elif probe and self._open_until is not None:
+            self._judge_probe(now, harm)
+        elif self._open_until is None:
+            self._count(now, took, harm)
+
+    def abandoned(self, probe: bool) -> None:
+        """The caller went away: that says nothing about the provider."""
+        if probe:
+            self._probes -= 1
+
+    def circuit(self, now: float) -> Circuit:
+        """How it stands now."""
+        if self._open_until is None:
+            return Circuit(State.CLOSED)
+        if now < self._open_until:
+            return Circuit(State.OPEN, self._reason, self._open_until - now)
+        return Circuit(State.HALF_OPEN, self._reason, 0.0)
+
+    def _judge_probe(self, now: float, harm: Harm) -> None:
+        if harm is not Harm.NONE:
+            self._open(now, f"its probe failed: {harm.value}", None)
+            return
+        self._passed += 1
+        if self._passed >= self._settings.probes:
+            self._close()
+
+    def _count(self, now: float, took: float, harm: Harm) -> None:
+        slot = self._slot(now)
+        slot.calls += 1
+        slot.transport += harm is Harm.TRANSPORT
+        slot.answers += harm is Harm.ANSWER
+        slot.slow += harm is Harm.NONE and self._is_slow(took)
+        self._run = 0 if harm is Harm.NONE else self._run + 1
+        if harm is not Harm.NONE or slot.slow:
+            reason = self._verdict()
+            if reason:
+                self._open(now, reason, None)
+
+    def _is_slow(self, took: float) -> bool:
+        return self._settings.slow_after is not None and took > self._settings.slow_after
+
+    def _slot(self, now: float) -> _Slot:
+        number = int(now / self._settings.window * _SLOTS)
+        while self._slots and self._slots[0].number <= number - _SLOTS:
+            self._slots.popleft()
+        if not self._slots or self._slots[-1].number != number:
+            self._slots.append(_Slot(number))
+        return self._slots[-1]
+
+    def _verdict(self) -> str:
+        """Why it has to open, or nothing."""
+        settings = self._settings
+        if self._run >= settings.failures:
+            return f"{self._run} failures in a row"
+        calls = sum(slot.calls for slot in self._slots)
+        if calls < settings.min_calls:
+            return ""
+        shares = (
+            ("without an answer", sum(slot.transport for slot in self._slots), settings.failure_rate),
+            ("with an answer of no use", sum(slot.answers for slot in self._slots), settings.failure_rate),
+            ("slow", sum(slot.slow for slot in self._slots), settings.slow_rate),
+        )
+        return next((f"{bad} of {calls} calls {what}" for what, bad, rate in shares if bad >= rate * calls), "")
+
+    def _open(self, now: float, reason: str, seconds: float | None) -> None:
+        settings = self._settings
+        grown = min(settings.open_for * 2**self._openings, settings.open_most) if seconds is None else seconds
+        self._open_until = now + grown * (1 - 0.2 * self._jitter())
+        self._openings = min(self._openings + 1, 16)
+        self._reason = reason
+        self._passed = 0
+        self._slots.clear()
+        self._run = 0
+        if self._on_change:
+            self._on_change(self.circuit(now))
+
+    def _close(self) -> None:
+        self._open_until = None
+        self._openings = 0
+        self._passed = 0
+        self._reason = ""
+        if self._on_change:
+            self._on_change(Circuit(State.CLOSED))
+
+
+def harm_of(error: VendorError) -> Harm:
+    """What a failure says of the provider. Throttling and a refusal of this content say nothing."""
+    return _HARM.get(error.status, Harm.TRANSPORT if error.http is None else Harm.ANSWER)
+
+
+_HARM = {
+    "throttled": Harm.NONE,
+    "rejected": Harm.NONE,
+    "denied": Harm.DENIED,
+    "timeout": Harm.TRANSPORT,
+    "drift": Harm.ANSWER,
+}

@@ -1,0 +1,72 @@
+"""What a provider has done lately, and so whether it is asked now: breakers, parking, rate, budget, pace."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+
+from gateway.adapter import VendorSettings
+from gateway.dispatch.breaker import Breaker, Circuit, Harm, harm_of
+from gateway.dispatch.budget import Budget
+from gateway.dispatch.limits import RateLimit
+from gateway.dispatch.pace import Pace
+from gateway.domain import Modality
+from gateway.errors import VendorError, VendorThrottled
+
+LONGEST_PARKING = 3600.0  # seconds; what a vendor asks for beyond that is a mistake of its
+_SLOW = 0.8  # of the timeout
+
+
+class Health:
+    """One for each provider. The operation of a call is the image's where there is one, else the text's."""
+
+    def __init__(
+        self,
+        settings: VendorSettings,
+        jitter: Callable[[], float] = random.random,
+        on_change: Callable[[Modality, Circuit], None] = lambda operation, circuit: None,
+    ):
+        circuit = settings.circuit
+        if circuit.slow_after is None:
+            circuit = circuit.model_copy(update={"slow_after": _SLOW * settings.timeout})
+        self.breakers = {
+            operation: Breaker(circuit, jitter, lambda circuit, operation=operation: on_change(operation, circuit))  # type: ignore[misc]
+            for operation in Modality
+        }
+        self.paces = {operation: Pace() for operation in Modality}
+        self.budget = Budget()
+        self.parked_until = 0.0
+        self.outcomes: Counter[str] = Counter()  # attempts by how they ended
+        self.calls = 0  # requests sent: a picture with several views, or asked about twice, is several
+        self._limit = RateLimit(settings.rate_limit) if settings.rate_limit else None
+
+    def admit(self, operation: Modality, now: float) -> bool:
+        """Whether this call is a probe. Raises VendorThrottled and VendorHeld where the provider is not asked now."""
+        if now < self.parked_until:
+            wait = self.parked_until - now
+            raise VendorThrottled("not asked: it asked us to wait", retry_after=wait)
+        probe = self.breakers[operation].admit(now)
+        if self._limit and (wait := self._limit.take(now)):
+            self.breakers[operation].abandoned(probe)
+            raise VendorThrottled("our own rate_limit for this provider is used up", retry_after=wait)
+        return probe
+
+    def answered(self, operation: Modality, now: float, took: float, probe: bool, calls: int) -> None:
+        """A usable answer, after so many seconds and requests."""
+        self.outcomes["ok"] += 1
+        self.calls += calls
+        self.breakers[operation].ended(now, took, probe, Harm.NONE)
+        self.paces[operation].answered(took)
+
+    def failed(self, operation: Modality, now: float, took: float, probe: bool, error: VendorError) -> None:
+        """No usable answer. A vendor that asks for patience is left alone until then."""
+        self.outcomes[error.status] += 1
+        self.calls += 1
+        self.breakers[operation].ended(now, took, probe, harm_of(error))
+        if isinstance(error, VendorThrottled) and error.retry_after:
+            self.parked_until = max(self.parked_until, now + min(error.retry_after, LONGEST_PARKING))
+
+    def abandoned(self, operation: Modality, probe: bool) -> None:
+        """Nobody waited for the answer any more."""
+        self.breakers[operation].abandoned(probe)
