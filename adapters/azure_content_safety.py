@@ -43,6 +43,7 @@ class AzureSettings(VendorSettings):
     be left out: the client then signs in with Entra ID by itself, and needs azure-identity installed.
     """
 
+    sdk: ClassVar[str] = "azure_content_safety"
     endpoint: Address
     api_key: SecretStr | None = Field(default=None, min_length=1)
     bearer_token: SecretStr | None = Field(default=None, min_length=1)

@@ -22,6 +22,7 @@ from gateway.errors import VendorDenied, VendorError
 class OpenAISettings(VendorSettings):
     """`base_url` ends in /v1, as the vendor's own client takes it."""
 
+    sdk: ClassVar[str] = "openai"
     base_url: Address = "https://api.openai.com/v1"
     api_key: SecretStr
     model: str = "omni-moderation-latest"

@@ -54,6 +54,7 @@ class RekognitionSettings(VendorSettings):
     `transport: sdk` all three can be left out: boto3 then finds keys as it does everywhere.
     """
 
+    sdk: ClassVar[str] = "rekognition"
     region: str = Field(pattern=r"^[a-z0-9-]+$")
     endpoint_url: Address | None = None
     access_key_id: SecretStr | None = Field(default=None, min_length=1)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +25,23 @@ class Result:
         return self.latencies[min(len(self.latencies) - 1, int(share * len(self.latencies)))]
 
 
-def request(port: int, path: str, body: bytes) -> bytes:
-    """The bytes of one POST."""
+NUMBER = b"0000000000"  # in a body, becomes another number in each request: no two are equal
+
+Requests = Iterator[bytes]
+
+
+def requests(port: int, path: str, body: bytes) -> Requests:
+    """The bytes of one POST after the other."""
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
-    return head.encode() + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+    whole = head.encode() + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+    before, _, after = whole.partition(NUMBER)
+    if not after:
+        raise ValueError(f"the body lacks {NUMBER!r}")
+    for number in count(time.time_ns() % 10**9):
+        yield b"%b%010d%b" % (before, number, after)
 
 
-async def closed_loop(port: int, sent: bytes, connections: int, seconds: float) -> Result:
+async def closed_loop(port: int, sent: Requests, connections: int, seconds: float) -> Result:
     """As fast as it answers, from this many connections, for so long."""
     latencies: list[float] = []
     errors = 0
@@ -41,7 +53,7 @@ async def closed_loop(port: int, sent: bytes, connections: int, seconds: float) 
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         while time.perf_counter() < until:
             begun = time.perf_counter()
-            errors += await _exchange(reader, writer, sent) != b"200"
+            errors += await _exchange(reader, writer, next(sent)) != b"200"
             latencies.append(time.perf_counter() - begun)
         writer.close()
 
@@ -49,7 +61,7 @@ async def closed_loop(port: int, sent: bytes, connections: int, seconds: float) 
     return Result(sorted(latencies), time.perf_counter() - started, errors)
 
 
-async def open_loop(port: int, sent: bytes, rate: float, seconds: float) -> Result:
+async def open_loop(port: int, sent: Requests, rate: float, seconds: float) -> Result:
     """So many a second whatever comes back; latency counts from when each was due."""
     latencies: list[float] = []
     errors = 0
@@ -59,7 +71,7 @@ async def open_loop(port: int, sent: bytes, rate: float, seconds: float) -> Resu
     async def one(due: float) -> None:
         nonlocal errors
         pair = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", port)
-        errors += await _exchange(*pair, sent) != b"200"
+        errors += await _exchange(*pair, next(sent)) != b"200"
         idle.append(pair)
         latencies.append(time.perf_counter() - due)
 

@@ -21,12 +21,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from bench.load import closed_loop, open_loop, request
+from bench.load import NUMBER, closed_loop, open_loop, requests
 from bench.processes import cpu_seconds, free_port, load_average, memory_mb, pin, running
 
 TEXT = (
     "I have been to the lake with my sister and her two children; we had a picnic, the weather was fine, and in the "
-    "evening we made a fire and sang until it was late. Here are the pictures, tell me what you think!"
+    "evening we made a fire and sang until it was late. Here are the pictures, tell me what you think! "
+    + NUMBER.decode()
 )
 BODY = orjson.dumps({"model": "omni-moderation-latest", "input": TEXT})
 CONNECTIONS = 32
@@ -80,7 +81,7 @@ def measure(rounds: int, seconds: float) -> dict[str, Any]:
             pin(pid, 0 if name in targets else 1)
         pin(os.getpid(), 1)
         for name in targets:
-            asyncio.run(closed_loop(ports[name], request(ports[name], PATH, BODY), CONNECTIONS, 1.0))
+            asyncio.run(closed_loop(ports[name], requests(ports[name], PATH, BODY), CONNECTIONS, 1.0))
         taken = []
         for number in track(range(rounds), description="Rounds", console=Console(stderr=True)):
             order = targets if number % 2 == 0 else targets[::-1]
@@ -90,7 +91,7 @@ def measure(rounds: int, seconds: float) -> dict[str, Any]:
 
 def figures(port: int, pid: int, seconds: float) -> dict[str, float]:
     """One target in one round: flat out, then 25 a second."""
-    sent = request(port, PATH, BODY)
+    sent = requests(port, PATH, BODY)
     before = cpu_seconds(pid)
     flat = asyncio.run(closed_loop(port, sent, CONNECTIONS, seconds))
     between = cpu_seconds(pid)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from gateway.domain import Content, Exchange, Finding, Image, Look, Minimum, Modality, Opinion, Text
 from gateway.errors import (
@@ -110,6 +110,7 @@ class VendorSettings(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    sdk: ClassVar[str] = ""  # whose client there is under adapters/sdk: not that of a dialect which inherits from it
     adapter: str
     enabled: bool = True
     timeout: Duration = 3.0
@@ -120,6 +121,13 @@ class VendorSettings(BaseModel):
     price_per_1k: float = Field(default=0.0, ge=0)
     transport: Literal["direct", "sdk"] = "direct"
     table: Located | None = None
+
+    @field_validator("transport")
+    @classmethod
+    def _has_a_client(cls, written: str, info: ValidationInfo) -> str:
+        if written == "sdk" and info.data.get("adapter") != cls.sdk:
+            raise ValueError("this vendor has no client of its own here; leave it out, or write direct")
+        return written
 
     def secrets(self) -> Iterable[str]:
         """What is cut out of every answer before anybody reads or keeps it."""

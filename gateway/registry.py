@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from gateway.adapter import Adapter, Client, VendorSettings
@@ -37,12 +36,6 @@ def settings_for(name: str) -> type[VendorSettings]:
 def simulator() -> Any:
     """The package that answers as every vendor, for rehearsals; loaded only where it is asked for."""
     return import_module("adapters.simulator")
-
-
-@cache
-def with_client() -> tuple[str, ...]:
-    """The adapters whose vendor has a client of its own here, under adapters/sdk."""
-    return tuple(name for name in names() if find_spec(f"adapters.sdk.{name}"))
 
 
 def client(settings: VendorSettings) -> Client:

@@ -29,9 +29,6 @@ async def open_senders(config: Config) -> AsyncIterator[Mapping[str, Transport]]
 
 async def _open_client(config: Config, name: str, stack: AsyncExitStack) -> Client:
     where, settings = ("providers", name, "transport"), config.providers[name]
-    if settings.adapter not in registry.with_client():
-        hint = f"these have: {', '.join(registry.with_client())}; leave it out, or write direct"
-        raise config.document.error(where, f"{settings.adapter} has no client of its vendor's here", hint)
     try:
         client = registry.client(settings)
         await client.open()

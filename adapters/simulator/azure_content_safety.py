@@ -50,6 +50,7 @@ class AzureOptions(Options):
 class Simulated(Vendor):
     name = "azure_content_safety"
     routes: ClassVar[Mapping[str, str]] = {r"/contentsafety/(text|image):analyze": "POST"}
+    documented: ClassVar[float] = 5.0  # of the free tier, F0
     Settings: ClassVar[type[Options]] = AzureOptions
     options: AzureOptions
     kinds: ClassVar[Mapping[str, str]] = {

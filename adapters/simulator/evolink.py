@@ -28,6 +28,7 @@ RISKS: Mapping[str, tuple[float, float]] = {  # medium and high from here on
 
 class Simulated(OpenAI):
     name = "evolink"
+    documented: ClassVar[float | None] = None
     at_root = False  # there /v1/moderations is OpenAI's
     models: ClassVar[tuple[str, ...]] = ("evolink-moderation-1.0",)
     kinds: ClassVar[Mapping[str, str]] = {**OpenAI.kinds, "quota": "insufficient_credits"}

@@ -35,6 +35,7 @@ _INVALID = "INVALID_ARGUMENT"
 class Simulated(Vendor):
     name = "google_vision"
     routes: ClassVar[Mapping[str, str]] = {r"/v1(/projects/[^/]+(/locations/[^/]+)?)?/images:annotate": "POST"}
+    documented: ClassVar[float] = 1800 / 60
     kinds: ClassVar[Mapping[str, str]] = {
         "refused_key": "API_KEY_INVALID",
         "forbidden": "SERVICE_DISABLED",

@@ -28,6 +28,7 @@ IN_IMAGES = frozenset(
 OMNI = ("omni-moderation-latest", "omni-moderation-2024-09-26")
 LEGACY = ("text-moderation-latest", "text-moderation-stable")
 LEGACY_ANSWERS_AS = "text-moderation-007"
+TIER_1 = 500 / 60  # requests a second
 THRESHOLD = 0.5  # of `categories`; theirs are not published
 MOST_BYTES = 20 * 1000 * 1000
 KINDS = ("png", "jpeg", "gif", "webp")
@@ -51,6 +52,7 @@ class Simulated(Vendor):
     name = "openai"
     routes: ClassVar[Mapping[str, str]] = {r"/v1/moderations": "POST"}
     models: ClassVar[tuple[str, ...]] = OMNI + LEGACY
+    documented: ClassVar[float | None] = TIER_1
     kinds: ClassVar[Mapping[str, str]] = {
         "refused_key": "invalid_api_key",
         "forbidden": "unsupported_country_region_territory",
@@ -187,7 +189,7 @@ class Simulated(Vendor):
         return Answer(trouble.status, {"error": error}, headers)
 
     def headers(self, heard: Heard) -> dict[str, str | None]:
-        limit = round((self.options.limit or 500 / 60) * 60)
+        limit = round((self.allowance(heard)[1] or TIER_1) * 60)
         return {
             "x-request-id": f"req_{heard.token()}",
             "openai-version": "2020-10-01",

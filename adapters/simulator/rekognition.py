@@ -25,6 +25,7 @@ from gateway.domain import Modality
 MOST_BYTES = 5_242_880
 LEAST_SIDE, MOST_SIDE = 80, 10_000
 SKEW = 300.0  # seconds that a signature's date may be off
+FAST = ("us-east-1", "us-west-2", "eu-west-1")  # 50 requests a second of each operation; elsewhere 5
 WITHOUT = ("ca-central-1",)  # regions that answer, and know neither operation
 EXPIRED_TOKEN = "expired-token"  # noqa: S105  # a session token that is over
 LISTED = "ContentTypes:"  # a label of this name is a kind of content
@@ -108,6 +109,15 @@ class Simulated(Vendor):
         if not isinstance(asked, dict):
             raise Refusal("SerializationException")
         return self.reply(200, operations[target](asked, self.picture(heard, asked)), heard)
+
+    def allowance(self, heard: Heard) -> tuple[str, float | None]:
+        """Each operation in each region has a limit of its own."""
+        _, rate = super().allowance(heard)
+        match = _CREDENTIAL.fullmatch(heard.headers.get("Authorization", ""))
+        region = match[4] if match else ""
+        if self.options.limit == "documented":
+            rate = 50.0 if region in FAST else 5.0
+        return f"{region}/{heard.headers.get('X-Amz-Target', '')}", rate
 
     def check_signature(self, heard: Heard) -> str:
         """The region of a signature that holds, as far as that can be told."""

@@ -39,9 +39,7 @@ class Simulator:
     def __init__(self, script: Script):
         self._script = script
         self._vendors = script.vendors
-        self._limits = {
-            name: Limit(vendor.options.limit) for name, vendor in script.vendors.items() if vendor.options.limit
-        }
+        self._limits: dict[tuple[str, str], Limit] = {}
         self.control = Control(script, monotonic)
 
     def app(self) -> web.Application:
@@ -80,9 +78,14 @@ class Simulator:
         if vendor is None:
             return None, heard
         self.control.journal.calls[vendor.name] += 1
-        limit = self._limits.get(vendor.name)
-        spare = limit.take(monotonic()) if limit else None
-        return vendor, replace(heard, number=self.control.journal.calls[vendor.name], spare=spare)
+        return vendor, replace(heard, number=self.control.journal.calls[vendor.name], spare=self._spare(vendor, heard))
+
+    def _spare(self, vendor: Vendor, heard: Heard) -> int | None:
+        """How many requests are left in the limit that this one counts towards."""
+        name, rate = vendor.allowance(heard)
+        if rate is None:
+            return None
+        return self._limits.setdefault((vendor.name, name), Limit(rate)).take(monotonic())
 
     async def _respond(self, vendor: Vendor, heard: Heard) -> Answer:
         if heard.method not in vendor.methods(heard.path):

@@ -45,6 +45,7 @@ class Simulated(Vendor):
         "/v1/moderate/text": "POST",
         "/v1/categories": "GET",
     }
+    documented: ClassVar[float] = 10.0  # of the free plan
     Settings: ClassVar[type[Options]] = SieveOptions
     options: SieveOptions
     kinds: ClassVar[Mapping[str, str]] = {

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from hashlib import sha256
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
@@ -110,12 +110,13 @@ class Refusal(Exception):
 class Options(BaseModel):
     """What every vendor takes under `vendors:` in a script.
 
-    `keys`: those it accepts; left out, any but refused-key. `limit`: requests it answers, as 5/s, before it throttles.
+    `keys`: those it accepts; left out, any but refused-key. `limit`: requests it answers, as 5/s, before it throttles;
+    `documented` is what its pages grant a new account, and nothing where they do not say. Left out, no limit.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     keys: tuple[Annotated[str, Field(min_length=1)], ...] | None = None
-    limit: Rate | None = None
+    limit: Rate | Literal["documented"] | None = None
 
 
 class Vendor(ABC):
@@ -128,6 +129,7 @@ class Vendor(ABC):
     name: ClassVar[str]
     routes: ClassVar[Mapping[str, str]]  # pattern of a path → the methods it answers there
     at_root: ClassVar[bool] = True
+    documented: ClassVar[float | None] = None  # requests a second of a new account
     Settings: ClassVar[type[Options]] = Options
     options: Options
     troubles: ClassVar[Mapping[str, Trouble]]
@@ -149,6 +151,11 @@ class Vendor(ABC):
     def methods(self, path: str) -> list[str]:
         """What can be asked at this path; nothing where it is no address of this vendor."""
         return next((methods.split() for route, methods in self.routes.items() if re.fullmatch(route, path)), [])
+
+    def allowance(self, heard: Heard) -> tuple[str, float | None]:
+        """Which of its limits a request counts towards, and how many a second that one allows; None: any number."""
+        limit = self.options.limit
+        return "", self.documented if limit == "documented" else limit
 
     def kind_of(self, status: int) -> str:
         """The kind of trouble that comes with an HTTP status."""

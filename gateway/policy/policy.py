@@ -18,8 +18,12 @@ from gateway.yamlfile import Document, load
 
 UNMAPPED = "unmapped"
 
-# A word no table knows goes to a person, unless the vendor itself all but rules it out. A policy may say otherwise.
-_UNMAPPED_UNLESS_SAID = Threshold.model_validate({"review": 0.01, "reason": "unmapped_label"})
+# What nobody may overlook, unless a policy says otherwise. A word no table knows goes to a person where the vendor does
+# not all but rule it out itself; so does "unsafe", said without a reason.
+_UNLESS_SAID = {
+    UNMAPPED: Threshold.model_validate({"review": 0.01, "reason": "unmapped_label"}),
+    "unsafe": Threshold.model_validate({"review": 0.5}),
+}
 
 
 @dataclass(frozen=True)
@@ -125,8 +129,7 @@ def load_policy(path: Path, taxonomy: Taxonomy, messages: Messages) -> Policy:
     read = document.parse(PolicyFile)
     _check(document, read, taxonomy)
     own = Messages(read.messages, read.locale, messages)
-    thresholds = {**read.thresholds}
-    thresholds.setdefault(UNMAPPED, _UNMAPPED_UNLESS_SAID)
+    thresholds = {**read.thresholds, **{slug: row for slug, row in _UNLESS_SAID.items() if slug not in read.thresholds}}
     rules = {
         slug: Rule(slug, row.review, row.block, row.reason or slug.replace("/", "_"), row.message or "", order)
         for order, (slug, row) in enumerate(thresholds.items())

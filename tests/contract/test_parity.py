@@ -27,15 +27,14 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from openai import AsyncOpenAI
 
-from gateway import registry
 from gateway.domain import Content, Failure, Text
-from tests.contract.asking import TRANSPORTS, staging
+from tests.contract.asking import TRANSPORTS, WITH_CLIENT, staging
 from tests.contract.replay import LOOPBACK, cases, listening, picture, telling
 from tests.gateway import response
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-CASES = [case for case in cases() if case.vendor in registry.with_client()]
+CASES = [case for case in cases() if case.vendor in WITH_CLIENT]
 TOKEN = "a/session+token=="
 KEYS = ("AKIDEXAMPLE", "test-key")  # of fixtures/rekognition/settings.yaml
 
@@ -243,7 +242,7 @@ FAULTS = {  # the word for it, and how its detail begins
 }
 IMAGE = Content((PICTURE,))
 
-every_vendor = pytest.mark.parametrize("vendor", registry.with_client())
+every_vendor = pytest.mark.parametrize("vendor", WITH_CLIENT)
 by_both = pytest.mark.parametrize("transport", TRANSPORTS)
 
 

@@ -230,6 +230,17 @@ async def test_boto3_asks_again_what_was_throttled_with_400():
     assert "attempt=2" in last[1]["headers"]["amz-sdk-request"]
 
 
+@pytest.mark.parametrize("region, taken, refused_at_least", [("eu-central-1", 5, 1), ("us-east-1", 50, 0)])
+async def test_the_documented_limit_is_one_for_each_operation_and_region(region, taken, refused_at_least):
+    async with rekognition("vendors: {rekognition: {limit: documented}}", region_name=region) as (api, _):
+        codes = await asyncio.gather(*(moderation(api, photo()) for _ in range(60)), return_exceptions=True)
+        assert (await things(api, photo()))["LabelModelVersion"]
+    refused = [each.response["Error"]["Code"] for each in codes if isinstance(each, ClientError)]
+    assert set(refused) <= {"ProvisionedThroughputExceededException"}
+    assert len(codes) - len(refused) >= taken
+    assert len(refused) >= refused_at_least
+
+
 async def test_broken_answers_are_what_boto3_makes_of_them():
     """An empty dict without a word: which is why the gateway does not go by it."""
     async with rekognition() as (api, vendors):

@@ -144,7 +144,7 @@ PROVIDER = [
     ("x: {adapter: local_text, rate_limit: §50}", "bad_value", "like 50/s"),
     ("x: {adapter: local_text, retry: {attempts: §9}}", "bad_value", "retry.attempts should be at most 5"),
     ("x: {adapter: local_text, circuit: {§enable: no}}", "unknown_key", "did you mean 'enabled'?"),
-    ("x: {adapter: local_text, transport: §sdk}", "bad_value", "transport should be direct"),
+    ("x: {adapter: local_text, transport: §sdk}", "bad_value", 'transport is "sdk": this vendor has no client'),
     ("x: {adapter: local_text, enabled: §perhaps}", "wrong_type", "enabled should be true or false"),
     ("§x: {adapter: remote, base_url: 'https://x'}", "missing_key", "'api_key' is missing in providers.x"),
     ("x: {adapter: remote, base_url: u, api_key: k, §apikey: sk-canary-5ecret}", "unknown_key", "mean 'api_key'?"),

@@ -95,6 +95,7 @@ def test_left_out_a_reason_is_called_after_its_category(tmp_path):
 
 def test_a_word_no_table_knows_is_reviewed_unless_the_policy_says_otherwise(tmp_path):
     assert load(tmp_path, "policy: p\nthresholds: {hate: {review: 0.5}}\n").rule_for("unmapped/acme/new").review == 100
+    assert load(tmp_path, "policy: p\nthresholds: {hate: {review: 0.5}}\n").rule_for("unsafe").review == 5000
     other = load(tmp_path, "policy: p\nthresholds: {unmapped: {review: 0.8, block: 0.9}}\n")
     assert (other.rule_for("unmapped/acme/new").review, other.rule_for("unmapped/acme/new").block) == (8000, 9000)
 
