@@ -11,28 +11,44 @@ from pydantic import TypeAdapter
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.domain import Answer, Decision
+from gateway.domain import Action, Answer, Decision
 from gateway.errors import NotFound, Overloaded
+from gateway.frozen import frozen
 from gateway.record import Case, Record, Revision, from_json, to_json
 from gateway.store.commit import Row, WriterClosed
 from gateway.store.database import Database
-from gateway.store.tables import decisions, events, late_answers, revisions
+from gateway.store.tables import debt_contents, debts, decisions, events, late_answers, revisions
 
 _ANSWER = TypeAdapter(Answer)
 _DECISION = TypeAdapter(Decision)
 
 
+@frozen
+class Debt:
+    """A second look that a decision is owed: the higher the `risk`, the sooner.
+
+    `lacking` are those who gave no answer, as provider/modality; `content` is what to look at.
+    """
+
+    risk: int
+    lacking: tuple[str, ...]
+    content: bytes
+
+
 class Ledger(Protocol):
     """Where decisions go and come from."""
 
-    async def record(self, record: Record) -> None:
-        """Return once the record cannot be lost. Raises Overloaded where it cannot be kept: then nothing is decided."""
+    async def record(self, record: Record, debt: Debt | None = None) -> None:
+        """Return once the record, with what is owed of it, cannot be lost.
+
+        Raises Overloaded where it cannot be kept: then nothing is decided.
+        """
 
     async def amend(self, record: Record, late: Sequence[Answer], revision: Revision | None) -> None:
         """Keep what came after a decision, all of it or nothing. Raises Overloaded."""
 
     async def find(self, id: str, tenant: str) -> Case:
-        """One decision of this tenant with its evidence. Raises NotFound."""
+        """One decision of this tenant with its evidence. Raises NotFound, and Overloaded where it cannot be read."""
 
 
 class DatabaseLedger:
@@ -41,7 +57,7 @@ class DatabaseLedger:
     def __init__(self, database: Database):
         self._database = database
 
-    async def record(self, record: Record) -> None:
+    async def record(self, record: Record, debt: Debt | None = None) -> None:
         row = {
             "id": record.id,
             "tenant": record.tenant,
@@ -52,28 +68,27 @@ class DatabaseLedger:
             "policy_hash": record.policy.hash,
             "evidence": to_json(record),
         }
-        await self._write((decisions, row))
+        await self._write((decisions, row), *(_owed(record, debt) if debt else ()))
 
     async def amend(self, record: Record, late: Sequence[Answer], revision: Revision | None) -> None:
-        now = time.time()
-        rows: list[Row] = [
-            (late_answers, {"decision_id": record.id, "created_at": now, "evidence": orjson.dumps(answer)})
-            for answer in late
-        ]
-        if revision is not None:
-            rows.append((revisions, _revised(record, revision)))
-            if revision.decision.action is not record.action:
-                rows.append((events, _told(record, revision)))
-        await self._write(*rows)
+        await self._write(*amendment(record, late, revision, record.action))
 
     async def find(self, id: str, tenant: str) -> Case:
         query = select(decisions.c.evidence).where(decisions.c.id == id, decisions.c.tenant == tenant)
         came = select(late_answers.c.evidence).where(late_answers.c.decision_id == id).order_by(late_answers.c.id)
         again = select(revisions).where(revisions.c.decision_id == id).order_by(revisions.c.id)
-        async with self._database.reader.connect() as connection:
-            kept = (await connection.execute(query)).scalar_one_or_none()
-            late = (await connection.execute(came)).scalars().all() if kept else []
-            revised = (await connection.execute(again)).all() if kept else []
+        try:
+            async with self._database.reader.connect() as connection:
+                kept = (await connection.execute(query)).scalar_one_or_none()
+                late = (await connection.execute(came)).scalars().all() if kept else []
+                revised = (await connection.execute(again)).all() if kept else []
+        except SQLAlchemyError as error:
+            raise Overloaded(
+                "evidence_unavailable",
+                "The record cannot be read at this moment.",
+                hint="Ask again in a moment.",
+                retry_after=2,
+            ) from error
         if kept is None:
             raise NotFound("unknown_decision", "There is no decision with this id.", hint="Ids look like mod_…")
         return Case(
@@ -94,6 +109,36 @@ class DatabaseLedger:
             ) from error
 
 
+def _owed(record: Record, debt: Debt) -> tuple[Row, Row]:
+    row = {
+        "decision_id": record.id,
+        "tenant": record.tenant,
+        "created_at": record.created_at,
+        "risk": debt.risk,
+        "lacking": " ".join(debt.lacking),
+        "size": len(debt.content),
+        "tries": 0,
+        "due_at": record.created_at,
+        "owner": "",
+        "lease_until": 0.0,
+    }
+    return (debts, row), (debt_contents, {"decision_id": record.id, "content": debt.content})
+
+
+def amendment(record: Record, late: Sequence[Answer], revision: Revision | None, was: Action) -> list[Row]:
+    """What is kept of answers that came after a decision, and of the new one; `was` is what held until now."""
+    now = time.time()
+    rows: list[Row] = [
+        (late_answers, {"decision_id": record.id, "created_at": now, "evidence": orjson.dumps(answer)})
+        for answer in late
+    ]
+    if revision is not None:
+        rows.append((revisions, _revised(record, revision)))
+        if revision.decision.action is not was:
+            rows.append((events, _told(record, revision, was)))
+    return rows
+
+
 def _revised(record: Record, revision: Revision) -> dict[str, Any]:
     return {
         "decision_id": record.id,
@@ -104,12 +149,12 @@ def _revised(record: Record, revision: Revision) -> dict[str, Any]:
     }
 
 
-def _told(record: Record, revision: Revision) -> dict[str, Any]:
+def _told(record: Record, revision: Revision, was: Action) -> dict[str, Any]:
     """The event of a decision that is now another."""
     body = {
         "decision_id": record.id,
         "cause": revision.cause,
-        "was": record.action.value,
+        "was": was.value,
         "action": revision.decision.action.value,
         "reasons": [reason.code for reason in revision.decision.reasons],
     }

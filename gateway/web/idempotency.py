@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
+import structlog
 from aiohttp import web
 
-from gateway.errors import BadContent
+from gateway.errors import BadContent, Overloaded
 from gateway.web.endpoint import Visit
+
+log = structlog.get_logger("modgate.web")
 
 HEADER = "Idempotency-Key"
 REPLAYED = {"Idempotency-Replayed": "true"}
@@ -37,7 +41,18 @@ async def once(visit: Visit, fingerprint: Callable[[], str], work: Callable[[], 
     try:
         answer = await work()
     except BaseException:
-        await replays.release(tenant, key)
+        with suppress(Overloaded):  # then it counts as lost after a while
+            await replays.release(tenant, key)
         raise
-    await replays.keep(tenant, key, answer)
+    await _keep(visit, key, answer)
     return web.Response(body=answer, content_type="application/json")
+
+
+async def _keep(visit: Visit, key: str, answer: bytes) -> None:
+    """Tried twice: until the key counts as abandoned, whoever sends it again hears that it is under way."""
+    for last in (False, True):
+        try:
+            return await visit.desk.service.replays.keep(visit.caller.tenant, key, answer)
+        except Overloaded:  # what was decided is on disk; only its replay is lost
+            if last:
+                log.error("answer_not_kept", id=visit.id)
