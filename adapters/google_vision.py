@@ -29,6 +29,7 @@ LIKELIHOODS: Mapping[str, int | None] = {  # what each is worth is in the table
     "VERY_LIKELY": 5,
 }
 
+MODEL = "builtin/stable"  # the one that a feature is for which names none
 CODES = (  # google.rpc.Code, numbered from 0
     *("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS"),
     *("PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED"),
@@ -103,6 +104,10 @@ class Adapter(VendorAdapter):
             raise ValueError(f"it is silent about {', '.join(missing) or 'all'}")
         for label, step in steps.items():
             yield Finding(label, step) if step else Finding(label, None, frozenset())  # None: did not look. Never 0
+
+    def version(self, reply: Reply) -> str:
+        """No answer names its model: what was asked for stands for it."""
+        return MODEL
 
     def fault_code(self, reply: Reply) -> str | None:
         """The reason where a known one is given, else the status; in an error about the image that is a number."""

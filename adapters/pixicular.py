@@ -72,6 +72,10 @@ class Adapter(VendorAdapter):
             for name, value in found.items():
                 yield Finding(name, value if share == 1 else value / 100, open=service == "detect-labels")
 
+    def version(self, reply: Reply) -> str:
+        """No answer names its model: the services that were asked for stand for it."""
+        return ",".join(self.settings.services)
+
     def fault_code(self, reply: Reply) -> str | None:
         code = reply["error"]["code"]
         return code[:80] if isinstance(code, str) else None

@@ -13,10 +13,14 @@ from pydantic import BaseModel, BeforeValidator, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from docs import vendor_page
 from gateway import paths, registry
 from gateway.adapter import VendorSettings
 from gateway.settings import (
     AuthSettings,
+    CacheSettings,
+    CanarySettings,
+    DebtSettings,
     FetchSettings,
     KeySettings,
     LegSettings,
@@ -41,6 +45,9 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("storage", StorageSettings),
     ("fetch", FetchSettings),
     ("limits", LimitSettings),
+    ("cache", CacheSettings),
+    ("canaries", CanarySettings),
+    ("debt", DebtSettings),
     ("routes.<name>.text · image", LegSettings),
     ("policies", PoliciesSettings),
     ("providers.<name>", VendorSettings),
@@ -64,6 +71,7 @@ def pages() -> dict[Path, str]:
         HERE / "configuration.md": _filled(HERE / "configuration.md", {"keys": _keys()}),
         HERE / "api.md": _filled(HERE / "api.md", {"endpoints": _endpoints()}),
         HERE / "dialects.md": _filled(HERE / "dialects.md", {"words": _words()}),
+        HERE / "vendors.md": _filled(HERE / "vendors.md", vendor_page.parts()),
     }
 
 

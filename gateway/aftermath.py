@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from typing import Any
 
 import structlog
 
@@ -31,25 +31,26 @@ class Aftermath:
     def __init__(self, ledger: Ledger, notice: Callable[[Record, Sequence[Answer], Revision | None], None]):
         self._ledger = ledger
         self._notice = notice
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._following: dict[asyncio.Task[None], Sequence[Pending]] = {}
 
     def follow(self, record: Record, pending: Sequence[Pending], again: Again) -> None:
         """Keep what is still to come. `again` decides anew with these answers beside those the decision had."""
-        if len(self._tasks) >= MOST:
+        if len(self._following) >= MOST:
             log.warning("late_answers_dropped", decision=record.id)
             for question in pending:
                 question.task.cancel()
             return
         task = asyncio.create_task(self._wait(record, pending, again))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._following[task] = pending
+        task.add_done_callback(self._following.pop)
 
     async def close(self) -> None:
         """Nobody waits any more."""
-        for task in self._tasks:
+        questions = [question.task for pending in self._following.values() for question in pending]
+        tasks: list[asyncio.Task[Any]] = [*self._following, *questions]
+        for task in tasks:  # the questions too: who has not begun to wait for them takes none down with it
             task.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _wait(self, record: Record, pending: Sequence[Pending], again: Again) -> None:
         late = await asyncio.gather(*(question.task for question in pending))

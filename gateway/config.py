@@ -20,6 +20,8 @@ from gateway.domain import Modality
 from gateway.settings import (
     AuthSettings,
     CacheSettings,
+    CanarySettings,
+    DebtSettings,
     FetchSettings,
     FileSettings,
     LegSettings,
@@ -58,6 +60,8 @@ class Config:
     fetch: FetchSettings
     limits: LimitSettings
     cache: CacheSettings
+    canaries: CanarySettings
+    debt: DebtSettings
     providers: Mapping[str, VendorSettings]
     routes: Mapping[str, RouteSettings]
     policies: PoliciesSettings
@@ -77,8 +81,9 @@ class Config:
 
     def public(self) -> dict[str, Any]:
         """All of it as plain JSON types for `doctor` and the console, with `***` for every secret."""
-        sections = ("server", "auth", "storage", "fetch", "limits", "cache", "providers", "routes", "policies")
-        return {"file": str(self.file)} | {name: _public(name, getattr(self, name)) for name in sections}
+        sections = ("server", "auth", "storage", "fetch", "limits", "cache", "canaries", "debt")
+        all_of_it = (*sections, "providers", "routes", "policies")
+        return {"file": str(self.file)} | {name: _public(name, getattr(self, name)) for name in all_of_it}
 
 
 def load_config(path: Path, env: Mapping[str, str], settings_for: SettingsFor, adapters: Collection[str]) -> Config:
@@ -105,6 +110,8 @@ def load_config(path: Path, env: Mapping[str, str], settings_for: SettingsFor, a
         fetch=file.fetch,
         limits=file.limits,
         cache=file.cache,
+        canaries=file.canaries,
+        debt=file.debt,
         providers={name: settings for name, settings in providers.items() if settings is not None},
         routes=file.routes,
         policies=file.policies,

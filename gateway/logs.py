@@ -11,6 +11,7 @@ import logging
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import orjson
@@ -102,5 +103,6 @@ class _Gathered:
                 self._timer.cancel()
                 self._timer = None
             if held:
-                self._out.write(b"\n".join(held) + b"\n")
-                self._out.flush()
+                with suppress(OSError):  # a full disk must not fail the request that wanted a line on it
+                    self._out.write(b"\n".join(held) + b"\n")
+                    self._out.flush()

@@ -204,6 +204,13 @@ class VendorTable:
             signals += self._quiet(look, provider, inputs, signals)
         return tuple(signals)
 
+    def strange(self, look: Look) -> tuple[list[str], list[str]]:
+        """Labels that this vendor always names and here did not; and labels it names that no table knows."""
+        named = {finding.label for finding in look.findings}
+        fixed = {finding.label for finding in look.findings if not finding.open}
+        missing = self._missing(named) if self._silence is Silence.DRIFT else []
+        return missing, sorted(_harmless(label) for label in fixed - self._words.keys() - self._ignored)
+
     def _quiet(
         self, look: Look, provider: str, inputs: Mapping[Modality, int], signals: list[Signal]
     ) -> Iterator[Signal]:
@@ -243,8 +250,10 @@ class VendorTable:
         if len(labels) > _MOST_LABELS:
             raise VendorDrift(f"the answer names {len(labels)} labels")
         if self._silence is Silence.DRIFT and not self._words.keys() <= labels:
-            missing = sorted(self._words.keys() - labels)
-            raise VendorDrift(f"the answer names every label but {', '.join(missing[:5])}")
+            raise VendorDrift(f"the answer names every label but {', '.join(self._missing(labels)[:5])}")
+
+    def _missing(self, labels: Set[str]) -> list[str]:
+        return sorted(self._words.keys() - labels)
 
     def _unexplained(self, signals: list[Signal]) -> list[Signal]:
         """Without the labels that came only as ancestors: their score says nothing that a child's does not say."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from gateway.aftermath import Aftermath
 from gateway.dispatch.cache import Asker
-from gateway.dispatch.fanout import Guidance, Route, ask
+from gateway.dispatch.fanout import Asked, Guidance, Route, ask
+from gateway.dispatch.question import Provider
 from gateway.domain import Answer, Content, Decision, Image, Role
-from gateway.errors import BadContent, UnknownPolicy
+from gateway.errors import BadContent, Overloaded, UnknownPolicy
 from gateway.frozen import frozen
-from gateway.ledger import Ledger
+from gateway.ledger import Debt, Ledger
 from gateway.policy.book import PolicyBook
 from gateway.policy.bounds import holes, settled
 from gateway.policy.decide import InputFacts, decide
@@ -23,7 +26,10 @@ from gateway.suggest import did_you_mean
 
 @frozen
 class Submission:
-    """Content, and under whose rules. `policy` and `route` None are the configured defaults; `locale` like `de-AT`."""
+    """Content, and under whose rules. `policy` and `route` None are the configured defaults; `locale` like `de-AT`.
+
+    `key` is the name of its caller's key. After `until`, on the clock of time.perf_counter, nobody wants the answer.
+    """
 
     content: Content
     policy: str | None = None
@@ -31,10 +37,18 @@ class Submission:
     tenant: str = "default"
     locale: str | None = None
     request_id: str = ""
+    key: str = ""
+    until: float = math.inf
+
+
+Owed = Callable[[Record, Submission], Debt | None]
 
 
 class Moderator:
-    """Decides. `notice` is told of every record, for metrics and alarms."""
+    """Decides. `notice` is told of every record, for metrics and alarms.
+
+    `owed` says what is owed of a decision that was made with less than was asked for.
+    """
 
     def __init__(
         self,
@@ -45,6 +59,7 @@ class Moderator:
         aftermath: Aftermath,
         objects: tuple[str, ...],
         notice: Callable[[Record], None],
+        owed: Owed = lambda record, submission: None,
     ):
         self._routes = routes
         self._policies = policies
@@ -53,6 +68,8 @@ class Moderator:
         self._aftermath = aftermath
         self._objects = objects
         self._notice = notice
+        self._owed = owed
+        self._fresh = Asker(None)
 
     @property
     def routes(self) -> Mapping[str, Route]:
@@ -64,16 +81,52 @@ class Moderator:
         Raises BadContent, UnknownPolicy, or Overloaded where the evidence cannot be kept.
         """
         started = time.perf_counter()
+        if started > submission.until:
+            raise Overloaded(
+                "waited_too_long",
+                "It took too long until vendors could be asked, so none was.",
+                hint="Send it again; if bodies take long to come in, raise limits.wait.",
+                retry_after=1,
+            )
         route, policy = self._route(submission.route), self._policies.get(submission.policy)
         content = submission.content
         if not content.inputs:
             raise BadContent("empty_submission", "There is nothing to moderate.", hint="Send text, images or both.")
         heard = await ask(content, route, self._asker, _guidance(policy, submission, route))
-        answers = heard.answers
+        record = self._record(submission, route, policy, heard, started)
+        debt = self._owed(record, submission) if record.degraded else None
+        try:
+            await self._ledger.record(record, debt)
+        except BaseException:
+            heard.give_up()
+            raise
+        self._notice(record)
+        if heard.pending:
+
+            def again(late: Sequence[Answer]) -> Decision:
+                return decide(policy, _facts(content, (*heard.answers, *late), route), submission.locale)
+
+            self._aftermath.follow(record, heard.pending, again)
+        return record
+
+    async def look_again(self, submission: Submission) -> Record:
+        """What would be decided now, of content that was decided on before. Nothing is remembered, and nothing kept.
+
+        Raises UnknownPolicy where the route or policy is gone.
+        """
+        named, policy = self._route(submission.route), self._policies.get(submission.policy)
+        route = Route(named.name, {modality: replace(leg, shadow=()) for modality, leg in named.legs.items()})
+        started = time.perf_counter()
+        heard = await ask(submission.content, route, self._fresh, _guidance(policy, submission, route))
+        heard.give_up()
+        return self._record(submission, route, policy, heard, started)
+
+    def _record(self, submission: Submission, route: Route, policy: Policy, heard: Asked, started: float) -> Record:
+        content, answers = submission.content, heard.answers
         asked = time.perf_counter()
         decision = decide(policy, _facts(content, answers, route), submission.locale)
         decided = time.perf_counter()
-        record = Record(
+        return Record(
             id=_new_id(),
             created_at=time.time(),
             tenant=submission.tenant,
@@ -89,20 +142,9 @@ class Moderator:
             timings=Timings((asked - started) * 1000, (decided - asked) * 1000, (decided - started) * 1000),
             objects=self._objects,
             unheard=tuple([Unheard(question.input, question.provider, question.role) for question in heard.pending]),
+            key=submission.key,
+            saved=_saved(content, answers, route),
         )
-        try:
-            await self._ledger.record(record)
-        except BaseException:
-            heard.give_up()
-            raise
-        self._notice(record)
-        if heard.pending:
-
-            def again(late: Sequence[Answer]) -> Decision:
-                return decide(policy, _facts(content, (*answers, *late), route), submission.locale)
-
-            self._aftermath.follow(record, heard.pending, again)
-        return record
 
     def _route(self, name: str | None) -> Route:
         try:
@@ -127,10 +169,9 @@ def _guidance(policy: Policy, submission: Submission, route: Route) -> Guidance:
     """The policy's judgement, for dispatch, which knows none."""
     content = submission.content
 
-    def nothing_left(index: int, answers: Sequence[Answer]) -> bool:
+    def nothing_left(index: int, answers: Sequence[Answer], remaining: Sequence[Provider]) -> bool:
         fact = _fact(content, index, answers, route)
-        heard = {answer.outcome.provider for answer in answers}
-        return settled(policy, fact, {name: sees for name, sees in fact.sees.items() if name not in heard})
+        return settled(policy, fact, {provider.name: provider.sees[fact.modality] for provider in remaining})
 
     def unseen(index: int, answers: Sequence[Answer]) -> frozenset[str]:
         return holes(policy, _fact(content, index, answers, route))
@@ -157,6 +198,14 @@ def _fact(content: Content, index: int, answers: Sequence[Answer], route: Route)
 
 def _degraded(answers: tuple[Answer, ...]) -> bool:
     return any(answer.role is Role.ASK and answer.failure for answer in answers)
+
+
+def _saved(content: Content, answers: Sequence[Answer], route: Route) -> float:
+    """What those would have cost whom a cascade did not reach."""
+    legs = [(index, route.legs[part.modality]) for index, part in enumerate(content.inputs)]
+    cascades = [(index, leg) for index, leg in legs if leg.strategy == "cascade"]
+    asked = {(answer.input, answer.outcome.provider) for answer in answers} if cascades else set()
+    return sum(who.price for index, leg in cascades for who in leg.ask if (index, who.name) not in asked)
 
 
 def _tier(answers: tuple[Answer, ...], route: Route) -> int | None:

@@ -74,7 +74,11 @@ class Unheard:
 
 @frozen
 class Record:
-    """One submission with everything that was found and decided. `objects` are providers whose labels name things."""
+    """One submission with everything that was found and decided. `objects` are providers whose labels name things.
+
+    `key` is the name of the key that sent it, `anonymous` where none was asked, empty where no caller was. `saved` is
+    what those would have cost whom a cascade did not need, in the currency of `price_per_1k`.
+    """
 
     id: str
     created_at: float
@@ -91,6 +95,8 @@ class Record:
     timings: Timings
     objects: tuple[str, ...] = ()
     unheard: tuple[Unheard, ...] = ()
+    key: str = ""
+    saved: float = 0.0
 
     @property
     def action(self) -> Action:
@@ -113,6 +119,11 @@ class Case:
     record: Record
     late: tuple[Answer, ...] = ()
     revisions: tuple[Revision, ...] = ()
+
+    @property
+    def action(self) -> Action:
+        """What holds now."""
+        return self.revisions[-1].decision.action if self.revisions else self.record.action
 
 
 _STORED = TypeAdapter(Record)
@@ -168,7 +179,7 @@ def evidence(case: Case) -> dict[str, Any]:
     record = case.record
     return {
         **answer(record),
-        "created_at": _moment(record.created_at),
+        "created_at": moment(record.created_at),
         "request_id": record.request_id,
         "route": record.route,
         "context": record.context,
@@ -251,14 +262,15 @@ def _late(answer: Answer) -> dict[str, Any]:
 
 def _revision(revision: Revision) -> dict[str, Any]:
     return {
-        "created_at": _moment(revision.created_at),
+        "created_at": moment(revision.created_at),
         "cause": revision.cause,
         "action": revision.decision.action.value,
         "reasons": [_reason(reason) for reason in revision.decision.reasons],
     }
 
 
-def _moment(seconds: float) -> str:
+def moment(seconds: float) -> str:
+    """A time as it is told outside: ISO 8601, UTC, milliseconds."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 

@@ -12,12 +12,17 @@ from pathlib import Path
 from gateway import paths, registry
 from gateway.adapter import Adapter, LocalAdapter, Transport
 from gateway.aftermath import Aftermath
+from gateway.canaries.book import Book
+from gateway.canaries.patrol import Canaries
 from gateway.config import Config
+from gateway.debt.owing import Owing
+from gateway.debt.payer import Payer
 from gateway.dispatch.cache import Asker, Memory
 from gateway.dispatch.fanout import Route
 from gateway.dispatch.question import Fit, Provider
 from gateway.dispatch.strategies import Leg
 from gateway.domain import Modality, Needs
+from gateway.drills import Drills
 from gateway.intake import Intake
 from gateway.ledger import DatabaseLedger
 from gateway.mapping import VendorTable
@@ -31,8 +36,11 @@ from gateway.moderation import Moderator
 from gateway.policy.book import PolicyBook
 from gateway.policy.messages import Messages
 from gateway.senders import open_senders
+from gateway.spending import Spending
 from gateway.store.database import Database
+from gateway.store.debts import Debts
 from gateway.store.replays import Replays
+from gateway.store.spends import Spends
 from gateway.taxonomy import Taxonomy
 from gateway.witness import Witness
 
@@ -51,6 +59,11 @@ class Service:
     intake: Intake
     moderator: Moderator
     outbox: Outbox | None
+    spends: Spends
+    debts: Debts
+    payer: Payer
+    canaries: Canaries
+    drills: Drills
 
 
 @asynccontextmanager
@@ -83,14 +96,43 @@ async def open_service(config: Config, witness: Witness | None = None) -> AsyncI
         await asyncio.gather(pool.warm(), *(provider.adapter.open(workshop) for provider in providers.values()))
         ledger = DatabaseLedger(database)
         objects = tuple(name for name in providers if tables[name].objects)
-        aftermath = Aftermath(ledger, witness.came_late)
+        spends, debts = Spends(database.reader), Debts(database.reader)
+        spending = Spending(_prices(config), spends.add, witness)
+        aftermath = Aftermath(ledger, spending.came_late)
         stack.push_async_callback(aftermath.close)
         cache = config.cache
         asker = Asker(Memory(cache.ttl, cache.size) if cache.enabled else None)
-        moderator = Moderator(routes, policies, asker, ledger, aftermath, objects, witness.decided)
+        owing = Owing(config.debt, lambda: debts.tally, witness.debt_lost)
+        moderator = Moderator(routes, policies, asker, ledger, aftermath, objects, spending.decided, owing.debt)
+        payer = Payer(debts, moderator, ledger, providers, config.debt, witness)
         replays = Replays(database.reader)
         intake = Intake(config.limits, pool, fetcher)
-        yield Service(config, taxonomy, providers, policies, database, ledger, replays, intake, moderator, outbox)
+        book = Book(config.storage.dir)
+        stack.callback(book.close)
+        canaries = Canaries(providers, tables, _asked(routes), taxonomy, intake, database, book, witness)
+        drills = Drills(config.server.drills, providers, routes, witness)
+        stack.callback(drills.close)
+        yield Service(
+            config=config,
+            taxonomy=taxonomy,
+            providers=providers,
+            policies=policies,
+            database=database,
+            ledger=ledger,
+            replays=replays,
+            intake=intake,
+            moderator=moderator,
+            outbox=outbox,
+            spends=spends,
+            debts=debts,
+            payer=payer,
+            canaries=canaries,
+            drills=drills,
+        )
+
+
+def _prices(config: Config) -> dict[str, float]:
+    return {name: settings.price_per_1k for name, settings in config.providers.items()}
 
 
 def load_tables(config: Config, taxonomy: Taxonomy) -> dict[str, VendorTable]:
@@ -144,6 +186,16 @@ def lay_routes(config: Config, providers: Mapping[str, Provider]) -> dict[str, R
         name: Route(name, {modality: _leg(config, name, modality, providers) for modality in Modality})
         for name in config.routes
     }
+
+
+def _asked(routes: Mapping[str, Route]) -> dict[str, set[Modality]]:
+    """What each provider is asked about, by any route."""
+    asked: dict[str, set[Modality]] = {}
+    for route in routes.values():
+        for modality, leg in route.legs.items():
+            for provider in (*leg.providers, *leg.shadow):
+                asked.setdefault(provider.name, set()).add(modality)
+    return asked
 
 
 def _leg(config: Config, route: str, modality: Modality, providers: Mapping[str, Provider]) -> Leg:

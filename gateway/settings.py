@@ -23,9 +23,10 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from gateway.domain import Modality
-from gateway.units import Duration, Located, Size
+from gateway.units import Duration, Located, Rate, Size
 
 KeyRole = Literal["submit", "review", "admin"]
+Priority = Literal["live", "batch"]
 Strategy = Literal["all", "first", "race", "hedge", "cascade", "quorum", "split"]
 
 
@@ -63,6 +64,7 @@ def _not_available(written: Any) -> Any:
 
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 Whole = Annotated[int, BeforeValidator(_whole)]
+Money = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Port = Annotated[Whole, Field(ge=1, le=65_535)]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
@@ -79,21 +81,31 @@ class ServerSettings(Settings):
     """Where to listen. Anything but a loopback host asks for `auth`. Port 0 takes any that is free.
 
     `public_url` is where vendors reach this gateway: those that take pictures by address only fetch them there.
+    `drills` allows an admin to make a provider fail on purpose.
     """
 
     host: Name = "127.0.0.1"
     port: Annotated[Whole, Field(ge=0, le=65_535)] = 8080
     public_url: PublicUrl | None = None
+    drills: bool = False
 
 
 class KeySettings(Settings):
-    """One caller. The key itself, or its hash as `modgate keys create` prints it."""
+    """One caller. The key itself, or its hash as `modgate keys create` prints it.
+
+    More than `rate_limit` is answered 429; so is everything once `daily_spend` is spent, by the providers'
+    `price_per_1k` and within a day of UTC. What has `priority: batch` gets a quarter of `limits.concurrency`, and
+    nothing while the rest is busy.
+    """
 
     name: Annotated[Name, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     key: SecretStr | None = Field(default=None, min_length=1)
     hash: Annotated[SecretStr, AfterValidator(_digest)] | None = None
     tenant: Name = "default"
     roles: tuple[KeyRole, ...] = Field(default=("submit",), min_length=1)
+    rate_limit: Rate | None = None
+    daily_spend: Money | None = None
+    priority: Priority = "live"
 
     @model_validator(mode="after")
     def _one_of_both(self) -> KeySettings:
@@ -126,12 +138,17 @@ class FetchSettings(Settings):
 
 
 class LimitSettings(Settings):
-    """What one submission may bring, and how many may be under way."""
+    """What one submission may bring, and how many may be under way.
+
+    `wait` is how long one may take to come in and be made ready, its body and pictures included: after that nobody is
+    asked about it, since its caller hardly waits any more.
+    """
 
     image_bytes: Size = 10_000_000
     text_chars: Annotated[Whole, Field(ge=1)] = 50_000
     images: Annotated[Whole, Field(ge=1)] = 16
     concurrency: Annotated[Whole, Field(ge=1)] = 256
+    wait: Duration = 10.0
     body_bytes: Size = 64_000_000
 
 
@@ -141,6 +158,27 @@ class CacheSettings(Settings):
     enabled: bool = True
     ttl: Duration = 600.0
     size: Size = 16_000_000
+
+
+class CanarySettings(Settings):
+    """Whether every provider is asked, `every` so often, what it has to know (`modgate doctor` asks in any case).
+
+    Off unless switched on: a round is up to three calls to each provider, and they are paid for.
+    """
+
+    enabled: bool = False
+    every: Duration = 900.0
+
+
+class DebtSettings(Settings):
+    """Decisions made with less than was asked for are looked at again once the vendors are back.
+
+    Until then their content is kept: for so long, so many, and so many bytes of them. `most: 0` keeps none.
+    """
+
+    keep: Duration = 86_400.0
+    most: Annotated[Whole, Field(ge=0)] = 10_000
+    bytes: Size = 500_000_000
 
 
 class LegSettings(Settings):
@@ -201,6 +239,8 @@ class FileSettings(Settings):
     fetch: FetchSettings
     limits: LimitSettings
     cache: CacheSettings
+    canaries: CanarySettings
+    debt: DebtSettings
     providers: Mapping[str, Any]
     routes: Mapping[str, RouteSettings]
     policies: PoliciesSettings

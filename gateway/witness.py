@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.dispatch.breaker import Circuit
-from gateway.domain import Answer, Modality
+from gateway.domain import Action, Answer, Modality
 from gateway.record import Record, Revision
 
 
@@ -20,6 +20,21 @@ class Witness:
 
     def circuit_changed(self, provider: str, operation: Modality, circuit: Circuit) -> None:
         """A breaker opened or closed."""
+
+    def probed(self, provider: str, probe: str, well: bool) -> None:
+        """A provider was asked what it has to know (see canaries); `well` if it does."""
+
+    def owing(self, count: int, oldest: float | None) -> None:
+        """So many second looks are owed, the oldest since then, in seconds since 1970."""
+
+    def paid(self, record: Record, was: Action, now: Action) -> None:
+        """A decision got the second look it was owed."""
+
+    def debt_lost(self, reason: str, many: int = 1) -> None:
+        """Second looks that will not be had: expired, full, given_up or unpayable."""
+
+    def drilled(self, provider: str, scenario: str, on: bool) -> None:
+        """A provider begins, or stops, to fail on purpose."""
 
     def decoder_lost(self, cause: str) -> None:
         """An image decoder had to be killed, for one of a few causes."""

@@ -34,6 +34,10 @@ class Rehearsal:
         """What is true of pictures, by SHA-256."""
         await self.control("PUT", "images", {"images": images})
 
+    async def reaches(self, places):
+        """Addresses that begin so are fetched there."""
+        await self.control("PUT", "reaches", {"reaches": places})
+
     async def calls(self, vendor=None):
         """Of one vendor how often it was asked, and the last calls; of all, the counts by vendor."""
         said = await self.control("GET", f"calls?vendor={vendor}" if vendor else "calls")

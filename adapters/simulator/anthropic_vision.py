@@ -133,12 +133,12 @@ class Simulated(Vendor):
         return self.shown(heard, picture)
 
     def scores(self, looked: list[tuple[Modality, Truth]], tool: Mapping[str, Any]) -> dict[str, float]:
-        """A number for every property of the tool's input, in tenths."""
+        """A number for every property of the tool's input, in tenths, and for one that it makes up."""
         labels = frozenset(tool["input_schema"]["properties"])
         found = dict.fromkeys(tool["input_schema"]["properties"], 0.0)
         for seen, truth in looked:
-            for label, score in self.words.named(truth, seen, labels).items():
-                found[label] = max(found[label], round(score, 1))
+            for label, score in {**self.words.named(truth, seen, labels), **truth.own.get(self.name, {})}.items():
+                found[label] = max(found.get(label, 0.0), round(score, 1))
         return found
 
     def message(

@@ -7,6 +7,7 @@ DELETE /_simulator/faults    none
 GET    /_simulator/calls     counts and the last calls; ?vendor=openai&last=20
 DELETE /_simulator/calls     counted from 0
 PUT    /_simulator/images    {"images": {"<sha256>": {"violence": 0.9}}} instead of those known
+PUT    /_simulator/reaches   {"reaches": {"https://modgate.example": "http://127.0.0.1:8080"}} instead of those reached
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from pydantic import BaseModel
 
 from adapters.simulator.faults import Faults
 from adapters.simulator.journal import Journal
-from adapters.simulator.script import FaultList, ImageList, Script, known
+from adapters.simulator.reaching import Reach
+from adapters.simulator.script import FaultList, ImageList, ReachList, Script, known
 from adapters.simulator.truth import Bad
 from gateway.errors import ConfigError
 from gateway.yamlfile import loads
@@ -38,6 +40,7 @@ class Control:
         self._clock = clock
         self.journal = Journal()
         self.faults = Faults(script.faults, script.seed, clock())
+        self.reach = Reach(script.reaches)
 
     def routes(self) -> list[web.RouteDef]:
         """For the server's table."""
@@ -49,6 +52,7 @@ class Control:
             web.get(f"{ROOT}/calls", self._calls),
             web.delete(f"{ROOT}/calls", self._forget),
             web.put(f"{ROOT}/images", self._teach),
+            web.put(f"{ROOT}/reaches", self._extend),
         ]
 
     async def _index(self, request: web.Request) -> web.Response:
@@ -90,6 +94,10 @@ class Control:
         except Bad as mistake:
             raise _wrong(str(mistake)) from None
         return _json({"images": asked.images})
+
+    async def _extend(self, request: web.Request) -> web.Response:
+        self.reach.places = (await self._asked(request, ReachList)).reaches
+        return _json({"reaches": self.reach.places})
 
     async def _asked(self, request: web.Request, model: type[M]) -> M:
         try:

@@ -4,6 +4,7 @@ seed: 7
 images:                                   # by SHA-256 of the bytes a vendor gets, or by address
   9f86d081884c7d65…: {violence: 0.9, "rekognition:Weapons": 88}
 hosts: [media.example.com]                # addresses a vendor could download from; nothing is fetched
+reaches: {"https://modgate.example": "http://127.0.0.1:8080"}     # but from these, there
 vendors:
   openai: {keys: [sk-rehearsal], limit: 500/m}
 faults:
@@ -17,9 +18,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.simulator.faults import Fault
 from adapters.simulator.truth import Bad, Oracle
@@ -29,6 +30,9 @@ from gateway.suggest import did_you_mean
 from gateway.yamlfile import Document, load, loads
 
 RESERVED = ("example", "example.com", "example.net", "example.org")  # nobody's: RFC 2606
+
+
+Begins = Annotated[str, Field(pattern=r"^https?://[^/\s]+$")]  # scheme, host and port of addresses
 
 
 class FaultList(BaseModel):
@@ -46,6 +50,13 @@ class ImageList(BaseModel):
     images: dict[str, dict[str, float]]
 
 
+class ReachList(BaseModel):
+    """Which addresses are reached, alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    reaches: dict[Begins, Begins]
+
+
 class ScriptFile(BaseModel):
     """The shape of a script."""
 
@@ -54,6 +65,7 @@ class ScriptFile(BaseModel):
     images: dict[str, dict[str, float]] = {}
     colours: bool = True
     hosts: tuple[str, ...] = RESERVED
+    reaches: dict[Begins, Begins] = {}
     vendors: dict[str, dict[str, Any]] = {}
     faults: tuple[Fault, ...] = ()
 
@@ -66,6 +78,7 @@ class Script:
     oracle: Oracle
     vendors: Mapping[str, Vendor]
     faults: tuple[Fault, ...]
+    reaches: Mapping[str, str]
 
 
 def simulated() -> dict[str, type[Vendor]]:
@@ -93,7 +106,7 @@ def understand(document: Document) -> Script:
     except Bad as mistake:
         raise document.error(("images",), str(mistake), key=True) from None
     vendors = {name: kind(_options(document, name, kind, file), oracle) for name, kind in kinds.items()}
-    return Script(file.seed, oracle, vendors, file.faults)
+    return Script(file.seed, oracle, vendors, file.faults, file.reaches)
 
 
 def known(vendors: Mapping[str, type[Vendor]] | Mapping[str, Vendor]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """One port that answers as every vendor: at the path the vendor has, and below a mount named after it.
 
 `/openai/v1/moderations` is OpenAI's wherever the vendors share a path; `/v1/moderations` at the root is OpenAI's too.
-Nothing leaves this process: an address in a request is looked up in the script, and never fetched.
+An address in a request is looked up in the script, and never fetched; but those are which the script says are reached.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ class Simulator:
         if vendor is None:
             return None, heard
         self.control.journal.calls[vendor.name] += 1
+        heard = replace(heard, fetched=await self.control.reach.pictures(heard.body))
         return vendor, replace(heard, number=self.control.journal.calls[vendor.name], spare=self._spare(vendor, heard))
 
     def _spare(self, vendor: Vendor, heard: Heard) -> int | None:
@@ -201,3 +202,4 @@ async def running(script: Script, host: str = "127.0.0.1", port: int = 0) -> Asy
         yield simulator, f"http://{shown}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+        await simulator.control.reach.close()

@@ -1,7 +1,8 @@
 """What is true of a content, told once in our categories, so that every vendor says the same in its own words.
 
-Told by a marker in a text, by a picture's SHA-256 or address in the script, or by a picture's colour. Of all else it is
-true that there is nothing in it: scores below 0.01, always the same for the same content.
+Told by a marker in a text, by one sentence that everybody knows, by a picture's SHA-256 or address in the script, or by
+a picture's colour. Of all else it is true that there is nothing in it: scores below 0.01, always the same for the same
+content.
 
     [[violence=0.93]]                 a category of config/taxonomy.yaml, 0..1
     [[hate=0.4, sexual=0.7]]          several
@@ -30,6 +31,10 @@ BY_COLOUR: Mapping[str, Mapping[str, float]] = {
     "cyan": {"alcohol": 0.9},
     "blue": {"hate/symbols": 0.92},
     "black": {"self_harm": 0.94},
+}
+
+BY_SENTENCE: Mapping[str, Mapping[str, float]] = {  # so that `modgate doctor` finds everybody well in a rehearsal
+    "I will kill you tomorrow.": {"violence": 0.93, "harassment/threatening": 0.91},
 }
 
 _MARKER = re.compile(r"\[\[([^\[\]]*=[^\[\]]*)\]\]")
@@ -89,7 +94,8 @@ class Oracle:
 
     def of_text(self, text: str) -> Truth:
         """Raises Bad for a marker nobody understands."""
-        return self._truth(text.encode("utf-8", "surrogatepass"), _marked(text))
+        known = (pair for sentence, said in BY_SENTENCE.items() if sentence in text for pair in said.items())
+        return self._truth(text.encode("utf-8", "surrogatepass"), (*known, *_marked(text)))
 
     def of_picture(self, picture: Picture) -> Truth:
         """By its digest, else by its colour, else nothing is in it."""

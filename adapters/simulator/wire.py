@@ -57,6 +57,7 @@ class Heard:
     shift: float = 0.0
     spare: int | None = None  # requests left in this vendor's limit, -1 over it; None: no limit
     whole: bool = True  # False: the body was too large to be read
+    fetched: Mapping[str, Picture | None] = field(default_factory=dict)  # what is behind the addresses that are reached
     seen: list[str] = field(default_factory=list)
 
     @cached_property
@@ -197,7 +198,10 @@ class Vendor(ABC):
         return self.oracle.of_picture(picture).shifted(heard.shift)
 
     def pointed_to(self, heard: Heard, address: str) -> Truth | None:
-        """What is true of the picture at an address; None where a vendor could not download it. Nothing is fetched."""
+        """What is true of the picture at an address; None where a vendor could not download it."""
+        if address in heard.fetched:
+            picture = heard.fetched[address]
+            return self.shown(heard, picture) if picture else None
         heard.seen.append(address)
         truth = self.oracle.of_address(address)
         return truth.shifted(heard.shift) if truth else None

@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.canaries.book import Book, Mark, State
-from gateway.canaries.probes import PROBES, Probe, test_card
+from gateway.canaries.probes import PROBES, Probe, draw_card
 from gateway.canaries.verdict import Status, Table, Verdict, judge, worst
 from gateway.dispatch.deadline import Deadline
 from gateway.dispatch.question import Provider, Question, put
@@ -81,7 +81,7 @@ class Canaries:
 
     async def ask_all(self) -> dict[str, list[Verdict]]:
         """What every provider is to be told of, by name. What one says for the first time is kept."""
-        card = await self._intake.content(None, [Picture("test card", data=test_card())], {})
+        card = await self._intake.content(None, [Picture("test card", data=draw_card())], {})
         state = await asyncio.to_thread(self._book.read)
         given = await asyncio.gather(*(self._ask(name, card.images[0], state) for name in self._providers))
         verdicts = dict(zip(self._providers, given, strict=True))

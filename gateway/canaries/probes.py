@@ -37,8 +37,8 @@ _BARS = (
 )
 
 
-def test_card() -> bytes:
-    """A television's test card as PNG, 320 by 240: bars, a ramp of greys and squares, so that no look at it is empty."""
+def draw_card() -> bytes:
+    """A television's test card as PNG, 320 by 240: bars, a ramp, squares, so that nobody finds it empty."""
     card = Pillow.new("RGB", (320, 240), (128, 128, 128))
     pen = ImageDraw.Draw(card)
     for place, colour in enumerate(_BARS):

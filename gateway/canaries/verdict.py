@@ -45,6 +45,12 @@ class Verdict:
     model: str
     scores: Mapping[str, int]
 
+    @property
+    def word(self) -> str:
+        """Where there was no answer, why not; else how the provider stands."""
+        unanswered = self.status in (Status.DEAD, Status.IMAGE_PATH_DEAD, Status.UNJUDGED) and self.answer != "ok"
+        return self.answer if unanswered else self.status.value
+
 
 @frozen
 class Table:

@@ -1,30 +1,24 @@
-"""`modgate doctor`: is everything as it must be? Asks every provider about something harmless."""
+"""`modgate doctor`: is everything as it must be? Asks every provider what it has to know (see canaries)."""
 
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import PIL
 import typer
-from PIL import Image as Pillow
 from PIL import features
 from rich.table import Table
 
+from gateway.canaries.verdict import Verdict, worst
 from gateway.cli.common import ConfigOption, JsonOption, configuration, print_json, stderr, stdout
 from gateway.config import Config, check_exposure
-from gateway.dispatch.deadline import Deadline
-from gateway.dispatch.question import Provider, Question, put
-from gateway.domain import Content, Failure
-from gateway.intake import Picture
 from gateway.logs import set_up_logs
 from gateway.service import Service, open_service
 
-_SAFE_TEXT = "A walk on the beach with my dog."
 _LEAST_WEBP = (1, 3, 2)  # CVE-2023-4863 is mended there
-_PATIENCE = 15.0  # seconds for one provider
 
 
 def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -36,7 +30,7 @@ def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     settings = configuration(config)
     check_exposure(settings.server.host, settings.auth)
     if stderr.is_terminal:
-        with stderr.status("Asking every provider about a walk on the beach …"):
+        with stderr.status("Asking every provider what it has to know …"):
             report = asyncio.run(_examine(settings))
     else:
         report = asyncio.run(_examine(settings))
@@ -49,34 +43,24 @@ def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 async def _examine(config: Config) -> dict[str, Any]:
     async with open_service(config) as service:
-        picture = Picture("doctor", data=_safe_picture())
-        content = await service.intake.content(_SAFE_TEXT, [picture], {})
-        probes = await asyncio.gather(*(_probe(provider, content) for provider in service.providers.values()))
+        verdicts = await service.canaries.ask_all()
         checks = _checks(service)
-    providers = [*probes, *_disabled(config)]
+    providers = [*(_told(name, given) for name, given in verdicts.items()), *_disabled(config)]
     ok = all(probe["status"] in ("ok", "disabled") for probe in providers) and all(check["ok"] for check in checks)
     return {"ok": ok, "providers": providers, "checks": checks, "configuration": config.public()}
 
 
-async def _probe(provider: Provider, content: Content) -> dict[str, Any]:
-    """One question for each kind of content the provider takes; the first failure tells."""
-    latency = 0.0
-    models = []
-    for part in content.inputs:
-        if provider.accepts(part.modality):
-            outcome = await put(Question(Content((part,)), {part.modality: 0}), provider, Deadline.after(_PATIENCE))
-            latency = max(latency, outcome.latency_ms)
-            if isinstance(outcome, Failure):
-                detail = f"{part.modality.value}: {outcome.detail}"
-                return {
-                    "name": provider.name,
-                    "status": outcome.status,
-                    "latency_ms": round(latency, 1),
-                    "detail": detail,
-                }
-            models.append(outcome.model or provider.adapter.settings.adapter)
-    detail = ", ".join(dict.fromkeys(models))
-    return {"name": provider.name, "status": "ok", "latency_ms": round(latency, 1), "detail": detail}
+def _told(name: str, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """One provider; the worst of its answers tells."""
+    found = worst(verdicts)
+    models = ", ".join(dict.fromkeys(verdict.model for verdict in verdicts if verdict.model))
+    return {
+        "name": name,
+        "status": found.word,
+        "latency_ms": round(max(verdict.latency_ms for verdict in verdicts), 1),
+        "detail": f"{found.probe}: {found.detail}" if found.detail else models,
+        "canaries": {verdict.probe: {"status": verdict.status.value, "detail": verdict.detail} for verdict in verdicts},
+    }
 
 
 def _disabled(config: Config) -> list[dict[str, Any]]:
@@ -107,16 +91,6 @@ def _checks(service: Service) -> list[dict[str, Any]]:
             "detail": f"Pillow {PIL.__version__}, libjpeg {features.version('jpg')}, libwebp {webp}",
         },
     ]
-
-
-def _safe_picture() -> bytes:
-    """A small picture of a beach, near enough: sky, sea, sand."""
-    picture = Pillow.new("RGB", (320, 240), (236, 214, 160))
-    picture.paste((135, 190, 235), (0, 0, 320, 110))
-    picture.paste((30, 110, 160), (0, 110, 320, 160))
-    held = io.BytesIO()
-    picture.save(held, "PNG")
-    return held.getvalue()
 
 
 def _show(report: dict[str, Any]) -> None:

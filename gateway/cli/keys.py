@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -19,11 +20,27 @@ from gateway.config import Config
 from gateway.errors import BadContent
 from gateway.store.database import Database
 from gateway.store.tables import api_keys
+from gateway.units import rate
 from gateway.web.auth import Role, digest
 
 T = TypeVar("T")
 
 keys = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
+
+
+class Priority(StrEnum):
+    """Whose turn it is where there is little room."""
+
+    LIVE = "live"
+    BATCH = "batch"
+
+
+def _rate(written: str) -> float:
+    try:
+        return rate(written)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
 
 _NameArgument = Annotated[str, typer.Argument(help="A name for it: letters, digits, . _ -")]
 
@@ -35,17 +52,28 @@ def create(
     role: Annotated[
         list[Role] | None, typer.Option(help="submit, review or admin; repeatable. Default: submit.")
     ] = None,
+    rate_limit: Annotated[
+        float | None, typer.Option(parser=_rate, metavar="RATE", help="Requests it may send, like 50/s or 1000/h.")
+    ] = None,
+    daily_spend: Annotated[
+        float | None,
+        typer.Option(min=0.0001, help="What its requests may cost a day, in the currency of price_per_1k."),
+    ] = None,
+    priority: Annotated[
+        Priority, typer.Option(help="live, or batch: that takes what room live traffic leaves.")
+    ] = Priority.LIVE,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a key. It is shown once.
 
-    Example: modgate keys create app --role submit
+    Example: modgate keys create app --role submit --rate-limit 50/s
     """
     settings = configuration(config)
     key = "mg_live_" + secrets.token_urlsafe(32)
     roles = ",".join(sorted(set(role or [Role.SUBMIT])))
-    row = {"name": name, "tenant": tenant, "roles": roles, "hash": digest(key), "created_at": time.time()}
+    limits = {"rate_limit": rate_limit, "daily_spend": daily_spend, "priority": priority.value}
+    row = {"name": name, "tenant": tenant, "roles": roles, "hash": digest(key), "created_at": time.time(), **limits}
 
     async def add(connection: AsyncConnection) -> None:
         if (await connection.execute(select(api_keys.c.name).where(api_keys.c.name == name))).first():
@@ -54,7 +82,8 @@ def create(
 
     _run(settings, add)
     if as_json:
-        print_json({"name": name, "tenant": tenant, "roles": roles.split(","), "key": key, "hash": row["hash"]})
+        made = {"name": name, "tenant": tenant, "roles": roles.split(","), "key": key, "hash": row["hash"]}
+        print_json({**made, **limits})
     else:
         stdout.print(key, highlight=False, soft_wrap=True)
         stderr.print("Shown once. A running gateway takes it within 2 seconds.", highlight=False, soft_wrap=True)
@@ -82,6 +111,9 @@ def list_keys(config: ConfigOption = None, as_json: JsonOption = False) -> None:
             "roles": list(entry.roles),
             "source": "configuration",
             "state": "good",
+            "rate_limit": entry.rate_limit,
+            "daily_spend": entry.daily_spend,
+            "priority": entry.priority,
         }
         for entry in (settings.auth.keys if settings.auth else ())
     ]
@@ -93,16 +125,31 @@ def list_keys(config: ConfigOption = None, as_json: JsonOption = False) -> None:
             "source": "database",
             "state": "revoked" if row.revoked_at else "good",
             "created_at": datetime.fromtimestamp(row.created_at, UTC).isoformat(timespec="seconds"),
+            "rate_limit": row.rate_limit,
+            "daily_spend": row.daily_spend,
+            "priority": row.priority,
         }
         for row in _run(settings, read)
     ]
     if as_json:
         print_json({"keys": [*fixed, *made]})
         return
-    table = Table("name", "tenant", "roles", "from", "state", box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table = Table(
+        "name", "tenant", "roles", "limits", "from", "state", box=None, padding=(0, 2, 0, 0), header_style="dim"
+    )
     for entry in (*fixed, *made):
-        table.add_row(entry["name"], entry["tenant"], ", ".join(entry["roles"]), entry["source"], entry["state"])
+        roles, limits = ", ".join(entry["roles"]), ", ".join(_limits(entry))
+        table.add_row(entry["name"], entry["tenant"], roles, limits, entry["source"], entry["state"])
     stdout.print(table)
+
+
+def _limits(entry: dict[str, Any]) -> Iterator[str]:
+    if entry["rate_limit"] is not None:
+        yield f"{entry['rate_limit']:g}/s"
+    if entry["daily_spend"] is not None:
+        yield f"{entry['daily_spend']:g} a day"
+    if entry["priority"] != Priority.LIVE:
+        yield entry["priority"]
 
 
 @keys.command()

@@ -8,6 +8,7 @@ import typer
 
 from gateway.cli.common import stderr
 from gateway.cli.doctor import doctor
+from gateway.cli.drill import drill
 from gateway.cli.keys import keys
 from gateway.cli.moderate import moderate
 from gateway.cli.policy import policy
@@ -27,6 +28,7 @@ app.command()(serve)
 app.command()(moderate)
 app.command()(doctor)
 app.command()(simulate)
+app.command()(drill)
 app.add_typer(keys, name="keys")
 app.add_typer(policy, name="policy")
 

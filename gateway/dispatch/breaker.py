@@ -3,7 +3,8 @@
 One breaker for each provider and operation (a vendor's image path may be dead while its text path is well). It opens on
 a run of failures, or on a share of bad calls among enough of them: calls the transport lost, answers that were no use,
 and calls that were slow are counted apart, so its reason says what is wrong. Half-open it lets exactly so many probes
-through. Whoever gives up on waiting counts for nothing. A refused key opens it for long: no waiting mends that.
+through. Whoever gives up on waiting counts for nothing, and so do throttling and a refusal of this content. A refused
+key opens it for long: no waiting mends that.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from gateway.frozen import frozen
 
 _SLOTS = 10  # the window is this many slots, of a tenth of it each
 _DENIED_FOR = 300.0  # seconds after a refused key
+_REFUSED = "our key, credit or region is refused"
 
 
 class Harm(StrEnum):
@@ -40,7 +42,7 @@ class State(StrEnum):
 
 @frozen
 class Circuit:
-    """How a breaker stands. `next_probe_in` is seconds, None unless it is open."""
+    """How a breaker stands. `next_probe_in` is seconds, None while it is closed."""
 
     state: State
     reason: str = ""
@@ -59,7 +61,10 @@ class _Slot:
 
 
 class Breaker:
-    """`admit` before a call, then exactly one of `ended` and `abandoned`. Times are seconds on one clock."""
+    """`admit` before a call, then exactly one of `ended` and `abandoned`. Times are seconds on one clock.
+
+    A probe goes by the number of the opening that it is of: one that ends after a later opening is no probe of that.
+    """
 
     def __init__(
         self, settings: CircuitSettings, jitter: Callable[[], float], on_change: Callable[[Circuit], None] | None = None
@@ -70,39 +75,46 @@ class Breaker:
         self._on_change = on_change
         self._slots: deque[_Slot] = deque()
         self._run = 0  # failures since the last success
-        self._openings = 0  # without a closing between them
+        self._number = 0  # of the last opening
+        self._grown = 0  # openings without a closing between them
         self._open_until: float | None = None
         self._reason = ""
         self._probes = 0  # under way
         self._passed = 0  # probes that did well since it is half-open
 
-    def admit(self, now: float) -> bool:
-        """Whether this call is a probe. Raises VendorHeld where the provider is not asked now."""
+    def admit(self, now: float) -> int:
+        """The number by which this call is a probe, 0 if it is none. Raises as `check` does."""
         if self._open_until is None:
-            return False
+            return 0
+        self.check(now)
+        self._probes += 1
+        return self._number
+
+    def check(self, now: float) -> None:
+        """Raises VendorHeld where the provider is not asked now."""
+        if self._open_until is None:
+            return
         if now < self._open_until:
             raise VendorHeld(f"not asked: {self._reason}", retry_after=self._open_until - now)
         if self._probes + self._passed >= self._settings.probes:
             raise VendorHeld(f"not asked while a probe is under way: {self._reason}")
-        self._probes += 1
-        return True
 
-    def ended(self, now: float, took: float, probe: bool, harm: Harm) -> None:
+    def ended(self, now: float, took: float, probe: int, harm: Harm) -> None:
         """A call that we saw the end of, after `took` seconds."""
         if not self._settings.enabled:
             return
-        if probe:
+        if probe and probe == self._number:
             self._probes -= 1
-        if harm is Harm.DENIED:
-            self._open(now, "our key, credit or region is refused", _DENIED_FOR)
-        elif probe and self._open_until is not None:
-            self._judge_probe(now, harm)
+            self._judge_probe(now, took, harm)
+        elif harm is Harm.DENIED:
+            if self._reason != _REFUSED:  # else this is one more that was under way when the first was refused
+                self._open(now, _REFUSED, _DENIED_FOR)
         elif self._open_until is None:
             self._count(now, took, harm)
 
-    def abandoned(self, probe: bool) -> None:
-        """The caller went away: that says nothing about the provider."""
-        if probe:
+    def abandoned(self, probe: int) -> None:
+        """It ended in a way that says nothing about the provider: the caller went away."""
+        if probe and probe == self._number:
             self._probes -= 1
 
     def circuit(self, now: float) -> Circuit:
@@ -113,13 +125,17 @@ class Breaker:
             return Circuit(State.OPEN, self._reason, self._open_until - now)
         return Circuit(State.HALF_OPEN, self._reason, 0.0)
 
-    def _judge_probe(self, now: float, harm: Harm) -> None:
-        if harm is not Harm.NONE:
+    def _judge_probe(self, now: float, took: float, harm: Harm) -> None:
+        if harm is Harm.DENIED:
+            self._open(now, _REFUSED, _DENIED_FOR)
+        elif harm is not Harm.NONE:
             self._open(now, f"its probe failed: {harm.value}", None)
-            return
-        self._passed += 1
-        if self._passed >= self._settings.probes:
-            self._close()
+        elif self._is_slow(took):
+            self._open(now, "its probe was slow", None)
+        else:
+            self._passed += 1
+            if self._passed >= self._settings.probes:
+                self._close()
 
     def _count(self, now: float, took: float, harm: Harm) -> None:
         slot = self._slot(now)
@@ -161,10 +177,13 @@ class Breaker:
 
     def _open(self, now: float, reason: str, seconds: float | None) -> None:
         settings = self._settings
-        grown = min(settings.open_for * 2**self._openings, settings.open_most) if seconds is None else seconds
-        self._open_until = now + grown * (1 - 0.2 * self._jitter())
-        self._openings = min(self._openings + 1, 16)
+        if seconds is None:
+            seconds = min(settings.open_for * 2**self._grown, settings.open_most)
+            self._grown = min(self._grown + 1, 16)
+        self._open_until = now + seconds * (1 - 0.2 * self._jitter())
+        self._number += 1
         self._reason = reason
+        self._probes = 0
         self._passed = 0
         self._slots.clear()
         self._run = 0
@@ -173,21 +192,20 @@ class Breaker:
 
     def _close(self) -> None:
         self._open_until = None
-        self._openings = 0
-        self._passed = 0
+        self._grown = 0
         self._reason = ""
         if self._on_change:
             self._on_change(Circuit(State.CLOSED))
 
 
-def harm_of(error: VendorError) -> Harm:
-    """What a failure says of the provider. Throttling and a refusal of this content say nothing."""
+def harm_of(error: VendorError) -> Harm | None:
+    """What a failure did to our trust. None: throttling and a refusal of this content say nothing of the provider."""
     return _HARM.get(error.status, Harm.TRANSPORT if error.http is None else Harm.ANSWER)
 
 
 _HARM = {
-    "throttled": Harm.NONE,
-    "rejected": Harm.NONE,
+    "throttled": None,
+    "rejected": None,
     "denied": Harm.DENIED,
     "timeout": Harm.TRANSPORT,
     "drift": Harm.ANSWER,

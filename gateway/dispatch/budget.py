@@ -28,7 +28,7 @@ class Budget:
         """Whether a provider may be asked again; if so it is counted."""
         second = self._second(now)
         asked, retries, hedges = self._sums()
-        if retries + hedges >= max(LEAST_RETRIES, RETRY_SHARE * asked):
+        if retries + hedges + 1 > max(LEAST_RETRIES, RETRY_SHARE * asked):
             return False
         second[2] += 1
         return True

@@ -12,14 +12,14 @@ from collections import OrderedDict
 from dataclasses import replace
 
 from gateway.dispatch.deadline import Deadline
-from gateway.dispatch.question import Provider, Question, put
+from gateway.dispatch.question import Provider, Question, in_vain, put
 from gateway.domain import Failure, Modality, Reading
-from gateway.errors import VendorTimeout
 from gateway.frozen import frozen
 
 Key = tuple[str | Modality, ...]
 
 _PER_SIGNAL = 300  # bytes, about
+_ANOTHERS = "no answer in time to the same question, put by another request"
 
 
 @frozen
@@ -87,7 +87,8 @@ class Asker:
         while under_way := self._under_way.get(key):
             await asyncio.wait((under_way,), timeout=max(0.0, deadline.left() * share))
             if not under_way.done():
-                return _in_vain(question, provider)
+                waited = asyncio.get_running_loop().time() - now
+                return in_vain(provider, tuple(question.inputs.values()), _ANOTHERS, waited)
             if not under_way.cancelled():
                 outcome = under_way.result()
                 return _again(outcome, question) if isinstance(outcome, Reading) else outcome
@@ -119,9 +120,3 @@ def _again(reading: Reading, question: Question) -> Reading:
         moved = dict(zip(reading.inputs, now, strict=True))
         signals = tuple([replace(signal, input=moved[signal.input]) for signal in signals])
     return replace(reading, inputs=now, signals=signals, attempts=0, latency_ms=0.0, status="cached")
-
-
-def _in_vain(question: Question, provider: Provider) -> Failure:
-    """Somebody else's call about the same took longer than we have."""
-    detail = "no answer in time to the same question, put by another request"
-    return Failure(provider.name, tuple(question.inputs.values()), VendorTimeout.status, detail, 0, 0.0)

@@ -20,3 +20,7 @@ class Deadline:
     def left(self) -> float:
         """Seconds until then; negative once it has passed."""
         return self.at - asyncio.get_running_loop().time()
+
+    def part(self, share: float) -> Deadline:
+        """The point in time at which this share of what is left is over."""
+        return self if share == 1.0 else Deadline.after(self.left() * share)

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence, Set
 
 from gateway.dispatch.cache import Asker
 from gateway.dispatch.deadline import Deadline
-from gateway.dispatch.question import Provider, Question
-from gateway.dispatch.strategies import STRATEGIES, Leg, Round
+from gateway.dispatch.question import Provider, Question, in_vain
+from gateway.dispatch.shared import Shared
+from gateway.dispatch.strategies import STRATEGIES, WITH_FOLLOWERS, Leg, Round
 from gateway.domain import Answer, Content, Failure, Modality, Reading, Role
 from gateway.errors import VendorDrift
 from gateway.frozen import frozen
@@ -32,13 +33,13 @@ class Route:
 class Guidance:
     """What dispatch is told by those who know policies and callers.
 
-    Both functions look at the answers about one input so far. `settled`: no further answer could change the outcome.
-    `holes`: categories that had to be looked at and were not. `subject` is what a split is stable by.
+    Both functions look at the answers about one input so far. `settled`: no answer of the providers that remain could
+    change the outcome. `holes`: categories that had to be looked at and were not. `subject` is what is split by.
     """
 
     tenant: str = "default"
     subject: str = ""
-    settled: Callable[[int, Sequence[Answer]], bool] = lambda index, answers: False
+    settled: Callable[[int, Sequence[Answer], Sequence[Provider]], bool] = lambda index, answers, remaining: False
     holes: Callable[[int, Sequence[Answer]], Set[str]] = lambda index, answers: frozenset()
 
 
@@ -90,13 +91,14 @@ class _Book:
         self._guidance = guidance
         self._texts = [index for index, part in enumerate(content.inputs) if part.modality is Modality.TEXT]
         self._images = [index for index, part in enumerate(content.inputs) if part.modality is Modality.IMAGE]
-        self._shared: dict[tuple[str, tuple[int, ...]], asyncio.Task[Outcome]] = {}
+        self._deadlines = {modality: Deadline.after(leg.deadline) for modality, leg in route.legs.items()}
+        self._shared: dict[tuple[str, tuple[int, ...]], Shared[Outcome]] = {}
         self.pending: list[Pending] = []
 
     async def answers(self, index: int) -> list[Answer]:
         modality = self._content.inputs[index].modality
         leg = self._route.legs[modality]
-        deadline = Deadline.after(leg.deadline)
+        deadline = self._deadlines[modality]
 
         async def ask_one(provider: Provider, role: Role, share: float) -> Answer:
             inputs = self._together_with(index, provider)
@@ -109,8 +111,8 @@ class _Book:
         def linger(provider: Provider, role: Role, task: asyncio.Task[Answer]) -> None:
             self.pending.append(Pending(index, provider.name, role, task))
 
-        def settled(answers: Sequence[Answer]) -> bool:
-            return self._guidance.settled(index, answers)
+        def settled(answers: Sequence[Answer], remaining: Sequence[Provider]) -> bool:
+            return self._guidance.settled(index, answers, remaining)
 
         for provider in leg.shadow:
             linger(provider, Role.SHADOW, asyncio.create_task(ask_one(provider, Role.SHADOW, 1.0)))
@@ -125,8 +127,8 @@ class _Book:
 
     def give_up(self) -> None:
         """Nobody waits any more, for anything."""
-        for task in (*self._shared.values(), *(pending.task for pending in self.pending)):
-            task.cancel()
+        for pending in self.pending:
+            pending.task.cancel()
 
     def _together_with(self, index: int, provider: Provider) -> tuple[int, ...]:
         """The inputs that go in one question with this one. A caption goes with every picture it stands beside."""
@@ -146,10 +148,22 @@ class _Book:
         return Question(Content(parts, self._content.context), where)
 
     async def _share(self, inputs: tuple[int, ...], provider: Provider, deadline: Deadline, share: float) -> Outcome:
+        """One question for all these inputs. It has as long as the longest of their legs; each waits for its own."""
+        started = asyncio.get_running_loop().time()
+        modalities = [self._content.inputs[index].modality for index in inputs]
+        longest = max((self._deadlines[modality] for modality in modalities), key=lambda each: each.at)
         key = (provider.name, inputs)
-        if key not in self._shared:
-            self._shared[key] = asyncio.create_task(self._put(inputs, provider, deadline, share))
-        return await asyncio.shield(self._shared[key])
+        shared = self._shared.get(key)
+        if shared is None or shared.given_up:
+            followed = any(self._route.legs[modality].fallback for modality in modalities)
+            least = min(share, WITH_FOLLOWERS) if followed else share
+            shared = self._shared[key] = Shared(self._put(inputs, provider, longest, least))
+        try:
+            async with asyncio.timeout(deadline.left() * share if deadline.at < longest.at else None):
+                return await shared.outcome()
+        except TimeoutError:
+            waited = asyncio.get_running_loop().time() - started
+            return in_vain(provider, inputs, "no answer in time; another input waits longer for it", waited)
 
     async def _put(self, inputs: tuple[int, ...], provider: Provider, deadline: Deadline, share: float) -> Outcome:
         return await self._asker.put(self._guidance.tenant, self._question(inputs), provider, deadline, share)

@@ -12,7 +12,7 @@ from gateway.dispatch.budget import Budget
 from gateway.dispatch.limits import RateLimit
 from gateway.dispatch.pace import Pace
 from gateway.domain import Modality
-from gateway.errors import VendorError, VendorThrottled
+from gateway.errors import VendorError, VendorThrottled, VendorTimeout
 
 LONGEST_PARKING = 3600.0  # seconds; what a vendor asks for beyond that is a mistake of its
 _SLOW = 0.8  # of the timeout
@@ -41,32 +41,48 @@ class Health:
         self.calls = 0  # requests sent: a picture with several views, or asked about twice, is several
         self._limit = RateLimit(settings.rate_limit) if settings.rate_limit else None
 
-    def admit(self, operation: Modality, now: float) -> bool:
-        """Whether this call is a probe. Raises VendorThrottled and VendorHeld where the provider is not asked now."""
-        if now < self.parked_until:
-            wait = self.parked_until - now
-            raise VendorThrottled("not asked: it asked us to wait", retry_after=wait)
+    def check(self, operation: Modality, now: float) -> None:
+        """Raises VendorThrottled and VendorHeld where the provider is not asked now."""
+        self._check_parking(now)
+        self.breakers[operation].check(now)
+
+    def admit(self, operation: Modality, now: float) -> int:
+        """The number by which this call is a probe, 0 if none. Raises as `check`, and where the rate is used up."""
+        self._check_parking(now)
         probe = self.breakers[operation].admit(now)
         if self._limit and (wait := self._limit.take(now)):
             self.breakers[operation].abandoned(probe)
             raise VendorThrottled("our own rate_limit for this provider is used up", retry_after=wait)
         return probe
 
-    def answered(self, operation: Modality, now: float, took: float, probe: bool, calls: int) -> None:
+    def answered(self, operation: Modality, now: float, took: float, probe: int, calls: int) -> None:
         """A usable answer, after so many seconds and requests."""
         self.outcomes["ok"] += 1
         self.calls += calls
         self.breakers[operation].ended(now, took, probe, Harm.NONE)
         self.paces[operation].answered(took)
 
-    def failed(self, operation: Modality, now: float, took: float, probe: bool, error: VendorError) -> None:
+    def failed(self, operation: Modality, now: float, took: float, probe: int, error: VendorError) -> None:
         """No usable answer. A vendor that asks for patience is left alone until then."""
         self.outcomes[error.status] += 1
         self.calls += 1
-        self.breakers[operation].ended(now, took, probe, harm_of(error))
+        harm = harm_of(error)
+        if harm is None or (isinstance(error, VendorTimeout) and self._hurried(operation, took)):
+            self.breakers[operation].abandoned(probe)
+        else:
+            self.breakers[operation].ended(now, took, probe, harm)
         if isinstance(error, VendorThrottled) and error.retry_after:
             self.parked_until = max(self.parked_until, now + min(error.retry_after, LONGEST_PARKING))
 
-    def abandoned(self, operation: Modality, probe: bool) -> None:
+    def abandoned(self, operation: Modality, probe: int) -> None:
         """Nobody waited for the answer any more."""
         self.breakers[operation].abandoned(probe)
+
+    def _check_parking(self, now: float) -> None:
+        if now < self.parked_until:
+            raise VendorThrottled("not asked: it asked us to wait", retry_after=self.parked_until - now)
+
+    def _hurried(self, operation: Modality, took: float) -> bool:
+        """Whether it had less time than half of its answers take: then it is our deadline that was short."""
+        usual = self.paces[operation].quantile(0.5)
+        return usual is not None and took < usual

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 import structlog
 
@@ -18,6 +19,8 @@ from gateway.dispatch.retry import with_retries
 from gateway.domain import Content, Failure, Fitted, Look, Modality, Reading, Signal
 from gateway.errors import VendorDrift, VendorError, VendorThrottled, VendorTimeout, VendorUnavailable
 from gateway.frozen import frozen
+
+T = TypeVar("T")
 
 log = structlog.get_logger("modgate.dispatch")
 
@@ -52,9 +55,14 @@ class Provider:
         return modality in self.adapter.accepts
 
     @property
+    def price(self) -> float:
+        """What a call costs, in the currency of `price_per_1k`."""
+        return self.adapter.settings.price_per_1k / 1000
+
+    @property
     def spend(self) -> float:
-        """What its calls have cost since the start, in the currency of `price_per_1k`."""
-        return self.health.calls * self.adapter.settings.price_per_1k / 1000
+        """What its calls have cost since the start."""
+        return self.health.calls * self.price
 
 
 @frozen
@@ -73,17 +81,20 @@ class Question:
 async def put(question: Question, provider: Provider, deadline: Deadline, share: float = 1.0) -> Reading | Failure:
     """Ask, and tell what came of it. Ends by the deadline; raises nothing but cancellation.
 
-    An attempt takes at most `share` of the time that is left when it begins: the rest is for those who come after.
+    All of it, retries included, takes at most `share` of the time that is left: the rest is for those who come after.
+    Where somebody may, a provider that is not asked at this moment is not waited for.
     """
-    asking = _Asking(question, provider, deadline, share)
+    until = deadline.part(share)
+    asking = _Asking(question, provider, until, followed=share < 1.0)
     attempts = provider.adapter.settings.retry.attempts
     try:
-        fitting = _fitting(question, provider, deadline)
+        fitting = _fitting(question, provider, until)
         if fitting is None:
-            look, signals = await with_retries(asking.once, attempts, deadline, asking.may_repeat)
+            look, signals = await with_retries(asking.once, attempts, until, asking.may_repeat)
         else:
+            asking.check()  # nothing is made to fit for somebody who is not asked
             async with fitting as (asking.sent, asking.fitted):
-                look, signals = await with_retries(asking.once, attempts, deadline, asking.may_repeat)
+                look, signals = await with_retries(asking.once, attempts, until, asking.may_repeat)
     except VendorError as error:
         return asking.failure(error)
     except asyncio.CancelledError:
@@ -96,14 +107,19 @@ async def put(question: Question, provider: Provider, deadline: Deadline, share:
     return asking.reading(look, signals)
 
 
+def in_vain(provider: Provider, inputs: tuple[int, ...], detail: str, waited: float) -> Failure:
+    """What came of waiting, for so many seconds, for an answer to a question that somebody else put."""
+    return Failure(provider.name, inputs, VendorTimeout.status, detail, 0, waited * 1000)
+
+
 class _Asking:
     """One question under way."""
 
-    def __init__(self, question: Question, provider: Provider, deadline: Deadline, share: float):
+    def __init__(self, question: Question, provider: Provider, deadline: Deadline, followed: bool):
         self._question = question
         self._provider = provider
         self._deadline = deadline
-        self._share = share
+        self._followed = followed
         self._clock = asyncio.get_running_loop().time
         self._started = self._clock()
         self._attempts = 0
@@ -114,41 +130,58 @@ class _Asking:
     async def once(self) -> tuple[Look, tuple[Signal, ...]]:
         """One attempt. Raises VendorError."""
         provider, operation, health = self._provider, self._question.operation, self._provider.health
-        now = self._clock()
-        probe = self._admitted(now)
-        if not self._attempts:
-            health.budget.asked(now)
-        self._attempts += 1
+        patience = min(provider.adapter.settings.timeout, self._deadline.left())
+        if provider.turns.locked():
+            self._let(health.check)
         begun: float | None = None
-        patience = min(provider.adapter.settings.timeout, self._deadline.left() * self._share)
         try:
             async with asyncio.timeout(patience), provider.turns:
-                begun = self._clock()
+                probe = self._let(health.admit)
+                begun = self._begin()
                 look = await provider.adapter.look(self.sent, provider.send)
             signals = _translated(look, self._question, provider)
         except TimeoutError:
             if begun is None:
-                health.abandoned(operation, probe)
                 raise VendorThrottled("no turn in time: max_concurrency are under way", again=False) from None
             late = VendorTimeout("no answer in time")
             health.failed(operation, self._clock(), self._clock() - begun, probe, late)
             raise late from None
         except VendorError as error:
-            health.failed(operation, self._clock(), self._clock() - (begun or now), probe, error)
-            self._error = error
+            if begun is not None:
+                health.failed(operation, self._clock(), self._clock() - begun, probe, error)
+                self._error = error
             raise
         except BaseException:
-            health.abandoned(operation, probe)
+            if begun is not None:
+                health.abandoned(operation, probe)
             raise
         health.answered(operation, self._clock(), self._clock() - begun, probe, len(look.exchanges))
         return look, signals
 
-    def _admitted(self, now: float) -> bool:
-        """Whether this attempt is a probe. Where no further one is let through, the last one's error stands."""
+    def check(self) -> None:
+        """Raises VendorError where it is of no use to wait until the provider may be asked."""
         try:
-            return self._provider.health.admit(self._question.operation, now)
+            self._let(self._provider.health.check)
         except VendorError as refusal:
-            raise self._error or refusal from None
+            if not refusal.again:
+                raise
+
+    def _let(self, gate: Callable[[Modality, float], T]) -> T:
+        """What the gate says. Where it lets no further attempt through, the last one's error stands."""
+        try:
+            return gate(self._question.operation, self._clock())
+        except VendorError as refusal:
+            stands = self._error or refusal
+            stands.again = stands is refusal and refusal.again and not self._followed
+            raise stands from None
+
+    def _begin(self) -> float:
+        """An attempt is made, at this moment."""
+        now = self._clock()
+        if not self._attempts:
+            self._provider.health.budget.asked(now)
+        self._attempts += 1
+        return now
 
     def may_repeat(self) -> bool:
         return self._provider.health.budget.retry(self._clock())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -59,12 +60,15 @@ _jitter = wait_random_exponential(multiplier=0.05, max=1.0)
 
 
 class _WaitAsTold(wait_base):
-    """What the vendor's Retry-After says; else full jitter from 50 ms on."""
+    """What the vendor's Retry-After says; else full jitter from 50 ms on.
+
+    In whole milliseconds, upwards: uvloop counts in them and rounds, and who comes half of one too early is refused.
+    """
 
     def __call__(self, retry_state: RetryCallState) -> float:
         error = retry_state.outcome.exception() if retry_state.outcome else None
         told = error.retry_after if isinstance(error, VendorError) else None
-        return told if told is not None else _jitter(retry_state)
+        return math.ceil(told * 1000) / 1000 if told is not None else _jitter(retry_state)
 
 
 _wait_as_told = _WaitAsTold()

@@ -17,7 +17,7 @@ from gateway.dispatch.question import Provider
 from gateway.domain import Answer, Modality, Role
 from gateway.frozen import frozen
 
-_WITH_FOLLOWERS = 2 / 3  # of the time left, for an attempt after which others may be asked
+WITH_FOLLOWERS = 2 / 3  # of the time left, for a provider after whom others may be asked
 
 
 @frozen
@@ -49,8 +49,9 @@ Put = Callable[[Provider, Role, float], Coroutine[Any, Any, Answer]]
 class Round:
     """One input on its way through a leg.
 
-    `put` asks one provider, with the share of the remaining time it may take; `settled` says whether no further answer
-    could change the outcome; `linger` takes questions whose answer is not waited for; `subject` is what is split by.
+    `put` asks one provider, with the share of the remaining time it may take; `settled` says whether no answer of those
+    that remain could change the outcome; `linger` takes questions whose answer is not waited for; `subject` is what is
+    split by.
     """
 
     leg: Leg
@@ -58,7 +59,7 @@ class Round:
     subject: str
     put: Put
     left: Callable[[], float]
-    settled: Callable[[Sequence[Answer]], bool]
+    settled: Callable[[Sequence[Answer], Sequence[Provider]], bool]
     linger: Callable[[Provider, Role, asyncio.Task[Answer]], None]
     unasked: list[Provider] = field(init=False)
 
@@ -67,7 +68,7 @@ class Round:
 
     async def one(self, provider: Provider, role: Role) -> Answer:
         """Ask one, leaving time for those who might come after it."""
-        return await self.put(provider, role, _WITH_FOLLOWERS if self.unasked else 1.0)
+        return await self.put(provider, role, WITH_FOLLOWERS if self.unasked else 1.0)
 
     def next(self) -> Provider | None:
         """The next fallback that nobody asked yet, while there is time."""
@@ -110,29 +111,40 @@ async def _seat(way: Round, provider: Provider) -> list[Answer]:
 
 async def ask_first(way: Round) -> list[Answer]:
     """In order; the next when one fails, the fallbacks after them, until `need` have answered."""
-    return await _in_order(way, lambda answers: _usable(answers) >= way.leg.need)
+    answers: list[Answer] = []
+    while _usable(answers) < way.leg.need and await _another(way, answers):
+        pass
+    return await way.until_enough(answers)
 
 
 async def ask_cascade(way: Round) -> list[Answer]:
-    """In order, cheap ones first; no further once enough answered and no remaining answer could change the outcome."""
-    return await _in_order(way, lambda answers: _usable(answers) >= way.leg.need and way.settled(answers))
+    """In order, cheap ones first; no further once no remaining answer could change the outcome.
 
-
-async def _in_order(way: Round, enough: Callable[[list[Answer]], bool]) -> list[Answer]:
+    `need` counts where it bears on the outcome: nobody else is asked of what a list of known things forbids.
+    """
     answers: list[Answer] = []
-    for place, provider in enumerate(way.leg.ask):
-        if enough(answers) or way.left() <= 0:
-            break
-        followed = way.unasked or place + 1 < len(way.leg.ask)
-        answers.append(await way.put(provider, Role.ASK, _WITH_FOLLOWERS if followed else 1.0))
+    while await _another(way, answers):
+        remaining = way.leg.ask[len(answers) :]
+        if remaining and way.settled(answers, remaining):
+            return answers
     return await way.until_enough(answers)
+
+
+async def _another(way: Round, answers: list[Answer]) -> bool:
+    """Whether the next of `ask` was asked: not if there is none, or no time."""
+    place, asked = len(answers), way.leg.ask
+    if place == len(asked) or way.left() <= 0:
+        return False
+    followed = way.unasked or place + 1 < len(asked)
+    answers.append(await way.put(asked[place], Role.ASK, WITH_FOLLOWERS if followed else 1.0))
+    return True
 
 
 async def ask_race(way: Round) -> list[Answer]:
     """All at once; done with the first `need` usable answers. The rest may come late."""
     beside = _Beside(way)
     for provider in way.leg.ask:
-        beside.begin(provider, Role.ASK, _WITH_FOLLOWERS if way.unasked else 1.0)
+        beside.begin(provider, Role.ASK, WITH_FOLLOWERS if way.unasked else 1.0)
     async with beside:
         while beside.wanting:
             await beside.next_answers(None)
@@ -148,13 +160,14 @@ async def ask_hedge(way: Round) -> list[Answer]:
     patience = _patience(way)
     way.unasked.clear()
     beside = _Beside(way)
-    beside.begin(first, Role.ASK, _WITH_FOLLOWERS if others else 1.0)
+    beside.begin(first, Role.ASK, WITH_FOLLOWERS if others else 1.0)
     async with beside:
         while beside.wanting:
             done = await beside.next_answers(patience)
             failed = any(answer.failure for answer in done)
             if others and way.left() > 0 and (failed or (not done and _may_hedge(way))):
-                beside.begin(others.pop(0), Role.FALLBACK if failed else Role.HEDGE, 1.0)
+                other, *others = others
+                beside.begin(other, Role.FALLBACK if failed else Role.HEDGE, WITH_FOLLOWERS if others else 1.0)
             patience = patience if done else None
     way.unasked = others
     return await way.until_enough(beside.answers)

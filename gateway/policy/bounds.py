@@ -13,9 +13,11 @@ from gateway.policy.policy import Policy
 def settled(policy: Policy, fact: InputFacts, remaining: Mapping[str, frozenset[str]]) -> bool:
     """Whether the action on this input is the same, whatever the remaining providers (name → what it sees) answer.
 
-    Interval evaluation: all of them as sure as can be of nothing, or all of them as sure as can be of everything.
+    Interval evaluation. The mildest is that all look and find nothing; the strictest, that all are as sure as can be of
+    everything, or that none answers.
     """
-    return _supposing(policy, fact, remaining, 0) is _supposing(policy, fact, remaining, FULL)
+    now = decide(policy, [fact]).action
+    return all(_supposing(policy, fact, remaining, score) is now for score in (None, FULL))
 
 
 def holes(policy: Policy, fact: InputFacts) -> frozenset[str]:
@@ -24,12 +26,12 @@ def holes(policy: Policy, fact: InputFacts) -> frozenset[str]:
     return frozenset(reason.category for reason in reasons if reason.code == MISSING and reason.category)
 
 
-def _supposing(policy: Policy, fact: InputFacts, remaining: Mapping[str, frozenset[str]], score: int) -> Action:
+def _supposing(policy: Policy, fact: InputFacts, remaining: Mapping[str, frozenset[str]], score: int | None) -> Action:
     place = fact.place or 0
     supposed = [Answer(place, Role.ASK, _reading(name, sees, score, place)) for name, sees in remaining.items()]
     return decide(policy, [replace(fact, answers=(*fact.answers, *supposed))]).action
 
 
-def _reading(provider: str, sees: frozenset[str], score: int, place: int) -> Reading:
-    signals = tuple(Signal(slug, score, provider, "", place) for slug in sees)
+def _reading(provider: str, sees: frozenset[str], score: int | None, place: int) -> Reading:
+    signals = tuple(Signal(slug, score, provider, "", place, below=0) for slug in sees)
     return Reading(provider, (place,), signals, None, None, (), 1, 0.0)

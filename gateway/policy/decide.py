@@ -102,7 +102,7 @@ def _find(policy: Policy, index: int, fact: InputFacts) -> _Found:
                 continue
             line, score = lines[signal.category], signal.score
             if score is None:
-                if _low_enough(line.rule, signal.below):
+                if low_enough(line.rule, signal.below):
                     for slug in line.kin:
                         quiet.setdefault(slug, set()).add(provider)
                 continue
@@ -121,7 +121,7 @@ def _find(policy: Policy, index: int, fact: InputFacts) -> _Found:
 _NOT_JUDGED = (-1, "")
 
 
-def _low_enough(rule: Rule | None, below: int | None) -> bool:
+def low_enough(rule: Rule | None, below: int | None) -> bool:
     """Whether "nothing above `below`" answers the policy's question."""
     return below is not None and (rule is None or rule.lowest is None or below <= rule.lowest)
 

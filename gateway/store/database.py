@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from gateway.errors import ConfigError
 from gateway.store.commit import GroupCommit, Row
 
-NEWEST = "0003"  # the last file of migrations/versions; a test compares
+NEWEST = "0004"  # the last file of migrations/versions; a test compares
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 

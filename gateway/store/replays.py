@@ -7,12 +7,14 @@ for a day, per tenant. The form is Stripe's and that of the IETF draft "The Idem
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from sqlalchemy import ColumnElement, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from gateway.errors import Conflict
+from gateway.errors import Conflict, Overloaded
 from gateway.store.tables import replays
 
 KEPT = 86_400.0  # seconds a key is remembered
@@ -20,7 +22,10 @@ ABANDONED = 60.0  # seconds after which an unanswered request counts as lost, wi
 
 
 class Replays:
-    """`claim` before the work, then `keep` its answer, or `release` where there was none."""
+    """`claim` before the work, then `keep` its answer, or `release` where there was none.
+
+    Each raises Overloaded where the database cannot be written to.
+    """
 
     def __init__(self, engine: AsyncEngine):
         self._engine = engine
@@ -30,26 +35,41 @@ class Replays:
 
         Raises Conflict where the key was used for another request, or the first one is still under way.
         """
-        async with self._engine.begin() as connection:
+        async with self._writing() as connection:
             await connection.execute(delete(replays).where(replays.c.created_at < time.time() - KEPT))
         try:
-            async with self._engine.begin() as connection:
+            async with self._writing() as connection:
                 row = {"tenant": tenant, "key": key, "fingerprint": fingerprint, "created_at": time.time()}
                 await connection.execute(insert(replays).values(**row))
         except IntegrityError:
-            async with self._engine.begin() as connection:
+            async with self._writing() as connection:
                 return await self._again(connection, tenant, key, fingerprint)
         return None
 
     async def keep(self, tenant: str, key: str, answer: bytes) -> None:
         """Remember what was answered."""
-        async with self._engine.begin() as connection:
+        async with self._writing() as connection:
             await connection.execute(update(replays).where(_is(tenant, key)).values(answer=answer))
 
     async def release(self, tenant: str, key: str) -> None:
         """Forget the key: the request failed, and may be sent again."""
-        async with self._engine.begin() as connection:
+        async with self._writing() as connection:
             await connection.execute(delete(replays).where(_is(tenant, key)))
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+        try:
+            async with self._engine.begin() as connection:
+                yield connection
+        except IntegrityError:  # the key is taken: not the database's fault
+            raise
+        except SQLAlchemyError as error:
+            raise Overloaded(
+                "evidence_unavailable",
+                "The Idempotency-Key could not be recorded, so nothing was done.",
+                hint="Send it again in a moment.",
+                retry_after=2,
+            ) from error
 
     async def _again(self, connection: AsyncConnection, tenant: str, key: str, fingerprint: str) -> bytes | None:
         known = (await connection.execute(select(replays).where(_is(tenant, key)))).one_or_none()

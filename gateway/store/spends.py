@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections import Counter
+from collections import defaultdict
 
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -29,19 +29,19 @@ class Spends:
     def __init__(self, engine: AsyncEngine):
         self._engine = engine
         self._writer = secrets.token_hex(8)
-        self._mine: Counter[tuple[int, str]] = Counter()
+        self._mine: defaultdict[tuple[int, str], float] = defaultdict(float)
         self._unwritten: set[tuple[int, str]] = set()
         self._others: dict[tuple[int, str], float] = {}
 
     def add(self, key: str, amount: float) -> None:
         """So much more, at this moment."""
         of_today = (_today(), key)
-        self._mine[of_today] += amount  # type: ignore[assignment]  # a Counter of money
+        self._mine[of_today] += amount
         self._unwritten.add(of_today)
 
     def today(self, key: str) -> float:
         of_today = (_today(), key)
-        return self._mine[of_today] + self._others.get(of_today, 0.0)
+        return self._mine.get(of_today, 0.0) + self._others.get(of_today, 0.0)
 
     async def sync(self) -> None:
         """Write what is new here, read what is new elsewhere. Raises SQLAlchemyError; then the next one does it."""

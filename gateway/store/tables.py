@@ -55,7 +55,7 @@ events = Table(
     Column("body", LargeBinary, nullable=False),
 )
 
-# Decisions made with less than was asked for, which are owed a second look; `content` is what to look at.
+# Decisions made with less than was asked for, which are owed a second look.
 debts = Table(
     "debts",
     metadata,
@@ -63,8 +63,31 @@ debts = Table(
     Column("tenant", String(64), nullable=False),
     Column("created_at", Float, nullable=False),
     Column("risk", Integer, nullable=False),  # the higher, the sooner
-    Column("cause", String(64), nullable=False),
+    Column("lacking", String(1024), nullable=False),  # who gave no answer: provider/modality, with spaces between
+    Column("size", Integer, nullable=False),  # bytes of its content
+    Column("tries", Integer, nullable=False),
+    Column("due_at", Float, nullable=False),  # not before
+    Column("owner", String(16), nullable=False),  # the process that looks at it now
+    Column("lease_until", Float, nullable=False),  # and until when it may
+    Index("debts_in_order", "risk", "created_at"),
+)
+
+# What a debt is about: the content itself, kept no longer than the debt. Apart, for rows of megabytes change slowly.
+debt_contents = Table(
+    "debt_contents",
+    metadata,
+    Column("decision_id", String(40), primary_key=True),
     Column("content", LargeBinary, nullable=False),
+)
+
+# What each process has spent for each key, by days since 1970, UTC.
+spends = Table(
+    "spends",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("key", String(128), primary_key=True),
+    Column("writer", String(16), primary_key=True),
+    Column("amount", Float, nullable=False),
 )
 
 # Keys made with `modgate keys create`; those in gateway.yaml are not here. `hash` is SHA-256 over the key.
@@ -77,6 +100,9 @@ api_keys = Table(
     Column("hash", String(80), nullable=False, unique=True),
     Column("created_at", Float, nullable=False),
     Column("revoked_at", Float),
+    Column("rate_limit", Float),  # requests a second
+    Column("daily_spend", Float),
+    Column("priority", String(8), nullable=False, server_default="live"),
 )
 
 # What was answered under an Idempotency-Key; `answer` is null while the request is under way.

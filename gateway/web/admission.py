@@ -9,7 +9,8 @@ from __future__ import annotations
 from gateway.errors import Overloaded
 
 _BATCH = 4  # a batch gets one in so many places
-_FULL = 3 / 4  # of the places taken by live traffic, and batches get none
+_BUSY = 3 / 4  # of the places taken by live traffic, and batches get none
+_KEPT = 7 / 8  # of the places taken by anybody, and batches get none: live traffic comes in bursts
 
 
 class Admission:
@@ -33,7 +34,8 @@ class Admission:
         if not batch:
             self._live += 1
             return
-        if self._batch >= max(1, self.cap // _BATCH) or self._live >= self.cap * _FULL:
+        busy = self._live >= self.cap * _BUSY or self.in_flight >= self.cap * _KEPT
+        if busy or self._batch >= max(1, self.cap // _BATCH):
             detail = "There is no room for this key's batches now: live traffic goes before them."
             raise Overloaded("batch_waits", detail, hint="Wait, then send it again, fewer at once.", retry_after=2)
         self._batch += 1

@@ -8,23 +8,29 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
+from typing import Any
 
 import structlog
 from aiohttp import web
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.config import Config
-from gateway.errors import BadContent, Internal, NotAllowed, NotFound, Overloaded, RequestError
+from gateway.errors import BadContent, Internal, NotAllowed, NotFound, RequestError
 from gateway.service import open_service
 from gateway.store.tables import api_keys
+from gateway.web.admission import Admission
+from gateway.web.allowance import Allowances
 from gateway.web.api.describe import describe_routes
+from gateway.web.api.drills import DRILL_ROUTES
 from gateway.web.api.evidence import EVIDENCE_ROUTES
 from gateway.web.api.media import MEDIA_ROUTES
 from gateway.web.api.moderate import MODERATE_ROUTES
 from gateway.web.api.providers import PROVIDER_ROUTES
 from gateway.web.api.status import STATUS_ROUTES
 from gateway.web.auth import ANONYMOUS, Caller, Keyring, Role, digest
+from gateway.web.brake import Brake, feel
 from gateway.web.dialects import DIALECT_ROUTES, learn
 from gateway.web.endpoint import DESK, Desk, Endpoint, Visit
 from gateway.web.metrics import Metrics
@@ -41,7 +47,8 @@ ENDPOINTS = web.AppKey("endpoints", dict[Handler, Endpoint])
 
 def endpoints() -> list[Endpoint]:
     """Every route there is."""
-    routes = [*MODERATE_ROUTES, *DIALECT_ROUTES, *EVIDENCE_ROUTES, *MEDIA_ROUTES, *PROVIDER_ROUTES, *STATUS_ROUTES]
+    asked = [*MODERATE_ROUTES, *DIALECT_ROUTES, *EVIDENCE_ROUTES, *MEDIA_ROUTES]
+    routes = [*asked, *PROVIDER_ROUTES, *DRILL_ROUTES, *STATUS_ROUTES]
     return [*routes, *describe_routes(routes)]
 
 
@@ -70,14 +77,25 @@ def _desk(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
         metrics = Metrics()
         async with open_service(config, metrics) as service:
             keyring = Keyring(_fixed_keys(config), _clear_keys(config))
-            app[DESK] = desk = Desk(service, keyring, metrics, learn(service.taxonomy))
+            admission = Admission(config.limits.concurrency)
+            allowances = Allowances(service.spends.today)
+            app[DESK] = desk = Desk(service, keyring, metrics, learn(service.taxonomy), admission, allowances)
             await _renew_keys(desk)
-            tasks = [asyncio.create_task(_follow_keys(desk)), asyncio.create_task(_follow_policies(desk))]
+            await service.spends.sync()
+            tasks = [
+                asyncio.create_task(_follow_keys(desk)),
+                asyncio.create_task(_follow_policies(desk)),
+                asyncio.create_task(feel(Brake(admission), partial(metrics.lagged, admission))),
+                asyncio.create_task(service.payer.run()),
+            ]
+            if config.canaries.enabled:
+                tasks.append(asyncio.create_task(service.canaries.patrol(config.canaries.every)))
             yield
             for task in tasks:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
+            await _sync_spends(desk)
 
     return opened
 
@@ -87,7 +105,7 @@ async def _frame(request: web.Request, handler: Handler) -> web.StreamResponse:
     started = time.perf_counter()
     endpoint = request.app[ENDPOINTS].get(handler)
     desk = request.app[DESK]
-    visit = Visit(request, desk, ANONYMOUS, _request_id(request))
+    visit = Visit(request, desk, ANONYMOUS, _request_id(request), started + desk.service.config.limits.wait)
     response = await _answered(visit, endpoint, handler)
     took = (time.perf_counter() - started) * 1000
     route = endpoint.path if endpoint else "unknown"
@@ -124,25 +142,29 @@ async def _answered(visit: Visit, endpoint: Endpoint | None, handler: Handler) -
         log.exception("request_failed", id=visit.id)
         refused = Internal("internal_error", "Something went wrong on our side.", hint="Our log knows it by its id.")
     visit.note["code"] = refused.code
+    if refused.http in (429, 503):
+        visit.desk.metrics.refused(refused.code)
     return (endpoint.problem if endpoint else as_problem)(refused, visit.id)
 
 
 async def _admitted(visit: Visit, endpoint: Endpoint) -> web.StreamResponse:
     """Count it, or refuse it before a byte of its body is read."""
-    desk = visit.desk
-    if desk.in_flight >= desk.service.config.limits.concurrency:
-        desk.metrics.refused.labels("concurrency").inc()
-        raise Overloaded(
-            "overloaded", "Too many submissions are under way.", hint="Wait, then send it again.", retry_after=1
-        )
-    desk.in_flight += 1
+    desk, batch = visit.desk, visit.caller.batch
+    if not endpoint.signed:
+        desk.allowances.take(visit.caller)
+    desk.admission.enter(batch=batch)
     desk.metrics.in_flight.inc()
     try:
         if endpoint.signed:  # what was signed is the body too, so only here, where there is room for it
             visit.caller = await admit_signed(visit.request, desk.keyring, endpoint.roles, endpoint.signed)
+            desk.allowances.take(visit.caller)
+            if visit.caller.batch:
+                desk.admission.enter(batch=True)
+                desk.admission.leave(batch=False)
+                batch = True
         return await endpoint.handle(visit)
     finally:
-        desk.in_flight -= 1
+        desk.admission.leave(batch=batch)
         desk.metrics.in_flight.dec()
 
 
@@ -177,7 +199,9 @@ def _fixed_keys(config: Config) -> dict[str, Caller] | None:
         known = (
             entry.hash.get_secret_value() if entry.hash else digest(entry.key.get_secret_value()) if entry.key else ""
         )
-        callers[known] = Caller(entry.name, entry.tenant, frozenset(Role(role) for role in entry.roles))
+        roles = frozenset(Role(role) for role in entry.roles)
+        batch = entry.priority == "batch"
+        callers[known] = Caller(entry.name, entry.tenant, roles, entry.rate_limit, entry.daily_spend, batch)
     return callers
 
 
@@ -190,10 +214,12 @@ async def _renew_keys(desk: Desk) -> None:
     query = select(api_keys).where(api_keys.c.revoked_at.is_(None))
     async with desk.service.database.reader.connect() as connection:
         rows = (await connection.execute(query)).all()
-    made = {
-        row.hash: Caller(row.name, row.tenant, frozenset(Role(role) for role in row.roles.split(","))) for row in rows
-    }
-    desk.keyring.renew(made)
+    desk.keyring.renew({row.hash: _made_key(row) for row in rows})
+
+
+def _made_key(row: Row[Any]) -> Caller:
+    roles = frozenset(Role(role) for role in row.roles.split(","))
+    return Caller(row.name, row.tenant, roles, row.rate_limit, row.daily_spend, row.priority == "batch")
 
 
 async def _follow_keys(desk: Desk) -> None:
@@ -203,6 +229,14 @@ async def _follow_keys(desk: Desk) -> None:
             await _renew_keys(desk)
         except SQLAlchemyError as error:  # the last known keys stay good
             log.error("keys_unread", problem=str(error)[:200])
+        await _sync_spends(desk)
+
+
+async def _sync_spends(desk: Desk) -> None:
+    try:
+        await desk.service.spends.sync()
+    except SQLAlchemyError as error:  # what was not written now is written the next time
+        log.error("spends_unwritten", problem=str(error)[:200])
 
 
 async def _follow_policies(desk: Desk) -> None:

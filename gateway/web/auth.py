@@ -23,11 +23,18 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A key as it is known: never the key itself."""
+    """A key as it is known: never the key itself.
+
+    `rate_limit` is requests a second, `daily_spend` money in the currency of `price_per_1k`; None is no limit.
+    A `batch` takes what room live traffic leaves.
+    """
 
     name: str
     tenant: str
     roles: frozenset[Role]
+    rate_limit: float | None = None
+    daily_spend: float | None = None
+    batch: bool = False
 
 
 ANONYMOUS = Caller("anonymous", "default", frozenset(Role))

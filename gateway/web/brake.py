@@ -44,7 +44,7 @@ class Brake:
                 self._set(self._admission.cap + max(1, self._admission.most // _STEP), now)
             return
         if self._since is None:
-            self._since = now - lag
+            self._since = now
         if now - self._since > _SUSTAINED and now - self._changed >= _SETTLE and self._admission.cap > self._least:
             self._set(self._admission.cap // 2, now)
             log.warning("braking", lag=round(lag, 3), cap=self._admission.cap)

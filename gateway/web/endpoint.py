@@ -12,6 +12,8 @@ from pydantic import BaseModel
 from gateway.errors import RequestError
 from gateway.inverse import Inverse
 from gateway.service import Service
+from gateway.web.admission import Admission
+from gateway.web.allowance import Allowances
 from gateway.web.auth import Caller, Keyring, Role
 from gateway.web.metrics import Metrics
 from gateway.web.problems import as_problem
@@ -28,7 +30,8 @@ class Desk:
     keyring: Keyring
     metrics: Metrics
     spoken: Mapping[str, Inverse]
-    in_flight: int = 0
+    admission: Admission
+    allowances: Allowances
     draining: bool = False
 
 
@@ -37,12 +40,16 @@ DESK = web.AppKey("desk", Desk)
 
 @dataclass(slots=True)
 class Visit:
-    """One request on its way. `caller` is anonymous where no keys are asked; `note` goes into the log line."""
+    """One request on its way. `caller` is anonymous where no keys are asked; `note` goes into the log line.
+
+    After `until`, on the clock of time.perf_counter, nobody is asked about it any more.
+    """
 
     request: web.Request
     desk: Desk
     caller: Caller
     id: str
+    until: float
     timings: dict[str, float] = field(default_factory=dict)  # milliseconds, for Server-Timing
     note: dict[str, Any] = field(default_factory=dict)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,13 +12,15 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from gateway.dispatch.breaker import Circuit, State
-from gateway.domain import Answer, Modality
+from gateway.domain import Action, Answer, Modality
 from gateway.record import Record, Revision
+from gateway.web.admission import Admission
 from gateway.witness import Witness
 
 log = structlog.get_logger("modgate.metrics")
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_LAGS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 _ALARMS_KEPT = 1000  # distinct new labels remembered; a vendor that invents more is logged no further
 
 
@@ -36,7 +39,16 @@ class Metrics(Witness):
         self.in_flight = Gauge(
             "modgate_in_flight", "Submissions being moderated", multiprocess_mode="livesum", registry=into
         )
-        self.refused = Counter("modgate_refused", "Requests refused unread", ["reason"], registry=into)
+        self._refused = Counter(
+            "modgate_refused", "Answered 429 or 503, by the code of the problem", ["reason"], registry=into
+        )
+        self._lag = Histogram("modgate_loop_lag_seconds", "How late the event loop runs", buckets=_LAGS, registry=into)
+        self._cap = Gauge(
+            "modgate_admission_cap",
+            "Submissions that may be under way now",
+            multiprocess_mode="livesum",
+            registry=into,
+        )
         self.policy_reloads = Counter("modgate_policy_reloads", "Changed policy files", ["result"], registry=into)
         self._decisions = Counter("modgate_decisions", "Decisions", ["policy", "action", "degraded"], registry=into)
         self._reasons = Counter("modgate_reasons", "Reasons given", ["policy", "code"], registry=into)
@@ -49,15 +61,36 @@ class Metrics(Witness):
         self._retries = Counter("modgate_provider_retries", "Attempts after the first", ["provider"], registry=into)
         self._unmapped = Counter("modgate_unmapped_labels", "Labels no table knows", ["provider"], registry=into)
         self._lost = Counter("modgate_decoders_lost", "Image decoders killed", ["cause"], registry=into)
+        self._saved = Counter("modgate_spend_saved", "Not spent, for cascades did not need it", registry=into)
         self._late = Counter(
             "modgate_late_answers", "Answers after the decision", ["provider", "role", "status"], registry=into
         )
-        self._revised = Counter("modgate_revisions", "Decisions made stricter later", ["cause"], registry=into)
+        self._revised = Counter("modgate_revisions", "Decisions made anew later", ["cause"], registry=into)
+        self._debt = Gauge("modgate_debt", "Second looks owed", multiprocess_mode="livemax", registry=into)
+        self._debt_age = Gauge(
+            "modgate_debt_oldest_seconds", "Since when the oldest is owed", multiprocess_mode="livemax", registry=into
+        )
+        self._debt_paid = Counter("modgate_debt_paid", "Second looks had", ["outcome"], registry=into)
+        self._debt_lost = Counter("modgate_debt_lost", "Second looks given up", ["reason"], registry=into)
         self._circuits = Gauge(
             "modgate_circuit",
             "Breakers: 0 closed, 1 half open, 2 open",
             ["provider", "operation"],
             multiprocess_mode="max",
+            registry=into,
+        )
+        self._canaries = Gauge(
+            "modgate_canary",
+            "Questions with a known answer: 0 as it has to be, 1 not",
+            ["provider", "probe"],
+            multiprocess_mode="mostrecent",
+            registry=into,
+        )
+        self._drills = Gauge(
+            "modgate_drill_active",
+            "Providers that fail on purpose",
+            ["provider", "scenario"],
+            multiprocess_mode="livesum",
             registry=into,
         )
         self._children: dict[tuple[Any, ...], Any] = {}
@@ -71,6 +104,8 @@ class Metrics(Witness):
             self._of(self._reasons, policy, code).inc()
         for answer in record.answers:
             self._notice_answer(answer)
+        if record.saved:
+            self._saved.inc(record.saved)
 
     def _notice_answer(self, answer: Answer) -> None:
         outcome = answer.outcome
@@ -83,6 +118,15 @@ class Metrics(Witness):
             if signal.category.startswith("unmapped/"):
                 self._of(self._unmapped, provider).inc()
                 self._alarm(provider, signal.label)
+
+    def refused(self, code: str) -> None:
+        """Count one request for which there was no room."""
+        self._of(self._refused, code).inc()
+
+    def lagged(self, admission: Admission, lag: float) -> None:
+        """The loop was late by so many seconds."""
+        self._lag.observe(lag)
+        self._cap.set(admission.cap)
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Count one answer."""
@@ -108,6 +152,26 @@ class Metrics(Witness):
         self._of(self._circuits, provider, operation).set(_STATES[circuit.state])
         tell = log.info if circuit.state is State.CLOSED else log.error
         tell("circuit", provider=provider, operation=operation, state=circuit.state, reason=circuit.reason)
+
+    def probed(self, provider: str, probe: str, well: bool) -> None:
+        self._of(self._canaries, provider, probe).set(0 if well else 1)
+
+    def owing(self, count: int, oldest: float | None) -> None:
+        self._debt.set(count)
+        self._debt_age.set(0.0 if oldest is None else max(0.0, time.time() - oldest))
+
+    def paid(self, record: Record, was: Action, now: Action) -> None:
+        outcome = "confirmed" if now is was else "tightened" if now.strictness > was.strictness else "relaxed"
+        self._of(self._debt_paid, outcome).inc()
+        self._of(self._revised, "debt").inc()
+        if now is not was:
+            log.error("decision_revised", decision=record.id, was=was, action=now, cause="debt")
+
+    def debt_lost(self, reason: str, many: int = 1) -> None:
+        self._of(self._debt_lost, reason).inc(many)
+
+    def drilled(self, provider: str, scenario: str, on: bool) -> None:
+        self._of(self._drills, provider, scenario).set(1 if on else 0)
 
     def decoder_lost(self, cause: str) -> None:
         self._lost.labels(cause).inc()

@@ -100,6 +100,10 @@ TOP = [
     ("auth: {keys: [{name: a, key: x, roles: §admin}]}\n", "wrong_type", "should be a list; write it in [ ]"),
     ("auth: {keys: [{name: a, key: x, roles: §[]}]}\n", "bad_value", "roles should be at least 1 long"),
     ("auth: {keys: [{name: a, key: x, §role: [admin]}]}\n", "unknown_key", "did you mean 'roles'?"),
+    ("auth: {keys: [{name: a, key: x, rate_limit: §50}]}\n", "bad_value", "a rate is a number above 0 per s, m or h"),
+    ("auth: {keys: [{name: a, key: x, daily_spend: §0}]}\n", "bad_value", "daily_spend should be above 0"),
+    ("auth: {keys: [{name: a, key: x, daily_spend: §.inf}]}\n", "wrong_type", "daily_spend should be a number"),
+    ("auth: {keys: [{name: a, key: x, priority: §bacht}]}\n", "bad_value", "did you mean 'batch'?"),
     ("auth: {keys: [{name: a, key: x}, {name: §a, key: y}]}\n", "bad_value", 'a key named "a" is already above'),
     (f"auth: {{keys: [{{name: a, key: {CANARY}}}, {{name: b, key: §{CANARY}}}]}}\n", "bad_value", "has this key"),
     ("storage: {database: §postgresql+asyncpg://me:sk-canary-5ecret@db/x}\n", "not_available", "storage.database"),
@@ -114,6 +118,9 @@ TOP = [
     ("limits: {image_bytes: §10485760}\n", "bad_value", "a size is a number above 0 with its unit, like 500KB"),
     ("limits: {image_bytes: §10 mb}\n", "bad_value", 'limits.image_bytes is "10 mb"'),
     ("limits: {images: §0}\n", "bad_value", "limits.images should be at least 1"),
+    ("limits: {wait: §0s}\n", "bad_value", "a duration is a number above 0"),
+    ("debt: {most: §-1}\n", "bad_value", "debt.most should be at least 0"),
+    ("debt: {keep: §24}\n", "bad_value", "debt.keep is 24: a duration is a number above 0"),
     ("limits: {text_chars: §50k}\n", "wrong_type", "limits.text_chars should be a whole number"),
     ("policies: {§defualt: social}\n", "unknown_key", "did you mean 'default'?"),
 ]
@@ -260,11 +267,13 @@ def test_everything_said(tmp_path: Path):
 server: {{host: 0.0.0.0, port: "${{PORT}}"}}
 auth:
   keys:
-    - {{name: app, key: "${{APP_KEY}}", tenant: acme, roles: [submit, review]}}
+    - {{name: app, key: "${{APP_KEY}}", tenant: acme, roles: [submit, review], rate_limit: 300/m,
+       daily_spend: 5.00, priority: batch}}
     - {{name: ci, hash: "{DIGEST}"}}
 storage: {{dir: ../data, database: , objects: null}}
 fetch: {{allow_networks: [127.0.0.1/32, "fd00::/8"], allow_hosts: [media.internal], allow_ports: [8000]}}
-limits: {{image_bytes: 5MiB, text_chars: 100, images: 2, concurrency: 8, body_bytes: 20MB}}
+limits: {{image_bytes: 5MiB, text_chars: 100, images: 2, concurrency: 8, wait: 2s, body_bytes: 20MB}}
+debt: {{keep: 1h, most: 10, bytes: 1MB}}
 providers:
   Far-1: {{adapter: remote, base_url: "https://me:5ecret@x/v1", api_key: "${{APP_KEY}}", timeout: 500ms,
           rate_limit: 50/s, session_token: 5ecret, circuit: {{enabled: off}}, retry: {{attempts: 1}}}}
@@ -282,11 +291,14 @@ policies: {{dir: /srv/policies, default: kids}}
     assert (first.name, first.tenant, first.roles) == ("app", "acme", ("submit", "review"))
     assert first.key is not None
     assert first.key.get_secret_value() == CANARY
+    assert (first.rate_limit, first.daily_spend, first.priority) == (5.0, 5.0, "batch")
     assert (second.tenant, second.roles) == ("default", ("submit",))
+    assert (second.rate_limit, second.daily_spend, second.priority) == (None, None, "live")
+    assert (config.debt.keep, config.debt.most, config.debt.bytes) == (3600.0, 10, 1_000_000)
     assert config.storage.dir == tmp_path / ".." / "data"
     assert config.policies.dir == Path("/srv/policies")
     assert config.fetch.allow_networks == (ip_network("127.0.0.1/32"), ip_network("fd00::/8"))
-    assert config.limits.image_bytes == 5 * 1024**2
+    assert (config.limits.image_bytes, config.limits.wait) == (5 * 1024**2, 2.0)
     far = config.providers["Far-1"]
     assert isinstance(far, RemoteSettings)
     assert far.api_key.get_secret_value() == CANARY
@@ -308,11 +320,14 @@ policies: {{dir: /srv/policies, default: kids}}
         "hash": None,
         "tenant": "acme",
         "roles": ["submit", "review"],
+        "rate_limit": 5.0,
+        "daily_spend": 5.0,
+        "priority": "batch",
     }
     assert config.public()["providers"]["Far-1"]["api_key"] == "***"
     assert config.public()["providers"]["Far-1"]["base_url"] == "https://***@x/v1"
     error = config.document.error(("routes", "images", "image", "ask", 0), "cannot see images")
-    assert (error.line, error.column) == (17, 26)
+    assert (error.line, error.column) == (19, 26)
 
 
 def test_an_empty_list_of_keys_still_asks_for_one(tmp_path: Path):
@@ -344,13 +359,16 @@ def shipped(text: str, folder: Path) -> Config:
 
     (folder / "gateway.yaml").write_text(text, encoding="utf-8")
     known: dict[str, Any] = {"local_text": AnySettings, "local_image": AnySettings}
-    return load_config(folder / "gateway.yaml", {"APP_KEY": "a", "MODERATORS_KEY": "b"}, known.__getitem__, known)
+    return load_config(folder / "gateway.yaml", _KEYS, known.__getitem__, known)
 
 
 def test_the_shipped_file_runs_as_it_is(tmp_path: Path):
     config = shipped(SHIPPED.read_text(encoding="utf-8"), tmp_path)
     assert list(config.providers) == ["local-image", "local-text"]
     assert config.storage.dir == tmp_path / "var"
+
+
+_KEYS = {"APP_KEY": "a", "MODERATORS_KEY": "b", "BACKFILL_KEY": "c"}
 
 
 def test_the_examples_in_the_shipped_file_are_right(tmp_path: Path):

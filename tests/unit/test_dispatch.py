@@ -1,22 +1,20 @@
-"""Whom to ask, in what order, for how long. Vendors here are adapters with a script; time is virtual and exact."""
+"""One question to one provider, its retries and its turns; and that everything ends, whoever leaves when."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from gateway.adapter import Call, LocalAdapter, Reply, VendorSettings
-from gateway.dispatch.cache import Asker
-from gateway.dispatch.deadline import Deadline
-from gateway.dispatch.fanout import Guidance, Route, ask
-from gateway.dispatch.question import Provider, Question, put
+from gateway.adapter import Call, Reply
+from gateway.dispatch.fanout import Asked
 from gateway.dispatch.retry import LEAST_TIME
-from gateway.dispatch.strategies import Leg
+from gateway.dispatch.strategies import STRATEGIES, Leg
 from gateway.dispatch.transport import Discreet
-from gateway.domain import Answer, Content, Exchange, Failure, Finding, Image, Look, Modality, Reading, Role, Text
+from gateway.domain import Exchange, Failure, Finding, Look, Reading
 from gateway.errors import (
     VendorDenied,
     VendorDrift,
@@ -26,101 +24,24 @@ from gateway.errors import (
     VendorTimeout,
     VendorUnavailable,
 )
-from gateway.mapping import VendorTable
-from gateway.paths import TAXONOMY
-from gateway.taxonomy import Taxonomy
-from gateway.yamlfile import loads
-from tests.virtualtime import virtual
-
-TABLE = VendorTable(
-    "acme",
-    loads("measures: x\nscale: [0, 1]\nsilence: below_minimum\nlabels: {hate: hate, spam: spam}\n", file="acme.yaml"),
-    Taxonomy.from_file(TAXONOMY),
+from tests.scripted import (
+    CAPTION,
+    CLEAN,
+    FOREVER,
+    PICTURE,
+    SECOND,
+    Scripted,
+    answered,
+    asked,
+    cast,
+    dispatched,
+    leg,
+    now,
+    provider,
+    told,
+    work_left,
 )
-TEXT, IMAGE = Modality.TEXT, Modality.IMAGE
-CAPTION, PICTURE, SECOND = Text("a caption"), Image("aa", (), "png"), Image("bb", (), "png")
-CLEAN = Look((Finding("hate", 0.0),))
-FOREVER = 1e9
-
-Step = float | Look | BaseException | Callable[[Content], Look]
-
-
-class Scripted(LocalAdapter):
-    """Does the steps of its script one look after the other, the last one for ever: waits, then answers or raises."""
-
-    accepts: ClassVar = frozenset(Modality)
-
-    def __init__(self, *looks: Iterable[Step] | Step, together: bool = False, **settings: Any):
-        super().__init__(VendorSettings.model_validate({"adapter": "scripted", "timeout": "3s", **settings}))
-        self.together = together  # type: ignore[misc]
-        self.script = [look if isinstance(look, tuple) else (look,) for look in looks or (CLEAN,)]
-        self.heard: list[tuple[float, Content]] = []
-        self.busy = self.busiest = 0
-
-    @property
-    def times(self) -> list[float]:
-        return [round(at, 6) for at, _ in self.heard]
-
-    async def open(self, workshop: Any) -> None: ...
-
-    async def look(self, content: Content, send: Any) -> Look:
-        steps = self.script[min(len(self.heard), len(self.script) - 1)]
-        self.heard.append((now(), content))
-        self.busy += 1
-        self.busiest = max(self.busy, self.busiest)
-        try:
-            for step in steps:
-                if isinstance(step, BaseException):
-                    raise step
-                if isinstance(step, Look):
-                    return step
-                if callable(step):
-                    return step(content)
-                await asyncio.sleep(step)
-            return CLEAN
-        finally:
-            self.busy -= 1
-
-
-async def unused(address: str, call: Any, /) -> Any:
-    raise AssertionError("a scripted vendor sends nothing")
-
-
-def provider(adapter: Scripted, name: str = "acme") -> Provider:
-    return Provider(name, adapter, TABLE.translate, dict.fromkeys(Modality, frozenset({"hate"})), unused)
-
-
-def cast(**adapters: Scripted) -> dict[str, Provider]:
-    return {name: provider(adapter, name) for name, adapter in adapters.items()}
-
-
-def now() -> float:
-    return asyncio.get_running_loop().time()
-
-
-async def asked(adapter: Scripted, deadline: float = 10.0) -> Reading | Failure:
-    return await put(Question(Content((CAPTION,)), {TEXT: 0}), provider(adapter), Deadline.after(deadline))
-
-
-def leg(
-    ask: Iterable[Provider],
-    fallback: Iterable[Provider] = (),
-    *,
-    strategy: str = "all",
-    need: int = 1,
-    deadline: float = 5.0,
-) -> Leg:
-    return Leg(strategy, tuple(ask), tuple(fallback), need, deadline)
-
-
-async def answered(to: Leg, *inputs: Text | Image) -> tuple[Answer, ...]:
-    route = Route("default", {TEXT: to, IMAGE: to})
-    return (await ask(Content(inputs or (CAPTION,)), route, Asker(None), Guidance())).answers
-
-
-def told(answers: Iterable[Answer]) -> list[tuple[str, str, Role]]:
-    return [(answer.outcome.provider, answer.outcome.status, answer.role) for answer in answers]
-
+from tests.virtualtime import virtual
 
 # One question to one provider
 
@@ -194,7 +115,7 @@ async def test_nobody_is_asked_for_longer_than_no_time_once_the_deadline_has_pas
 
 @virtual
 async def test_an_adapter_that_swallows_its_end_still_has_its_time_only():
-    async def stubborn(content: Content, send: Any) -> Look:
+    async def stubborn(content: Any, send: Any) -> Look:
         try:
             await asyncio.sleep(FOREVER)
         except asyncio.CancelledError:
@@ -269,6 +190,23 @@ async def test_the_last_attempt_too_ends_by_the_deadline():
     assert (failure.status, failure.attempts, now()) == ("timeout", 2, pytest.approx(2))
 
 
+@virtual
+async def test_retries_too_leave_time_for_those_who_come_after():
+    who = cast(a=Scripted(VendorThrottled("busy", retry_after=4.5)), x=Scripted(1.0))
+    answers = await answered(leg([who["a"]], [who["x"]], deadline=5.0))
+    assert [(name, status) for name, status, _ in told(answers)] == [("a", "throttled"), ("x", "ok")]
+    assert now() == pytest.approx(1)
+
+
+@virtual
+async def test_once_its_breaker_has_opened_nobody_waits_to_ask_again():
+    adapter = Scripted(VendorUnavailable("down", http=503), retry={"attempts": 5}, circuit={"failures": 2})
+    who = provider(adapter)
+    failure = await asked(who)
+    assert (failure.status, failure.http, failure.attempts, len(adapter.heard)) == ("unavailable", 503, 2, 2)
+    assert now() <= 0.2  # two waits of full jitter at most: one before each of the two that would ask again
+
+
 # Turns
 
 
@@ -276,8 +214,7 @@ async def test_the_last_attempt_too_ends_by_the_deadline():
 async def test_no_more_are_asked_of_a_provider_at_once_than_it_takes():
     adapter = Scripted(1.0, max_concurrency=2, timeout="10s")
     who = provider(adapter)
-    question = Question(Content((CAPTION,)), {TEXT: 0})
-    outcomes = await asyncio.gather(*(put(question, who, Deadline.after(10)) for _ in range(6)))
+    outcomes = await asyncio.gather(*(asked(who) for _ in range(6)))
     assert {outcome.status for outcome in outcomes} == {"ok"}
     assert (adapter.busiest, now()) == (2, pytest.approx(3))
 
@@ -286,178 +223,30 @@ async def test_no_more_are_asked_of_a_provider_at_once_than_it_takes():
 async def test_waiting_for_a_turn_is_part_of_the_time():
     adapter = Scripted(2.0, max_concurrency=1, timeout="3s")
     who = provider(adapter)
-    question = Question(Content((CAPTION,)), {TEXT: 0})
-    outcomes = await asyncio.gather(*(put(question, who, Deadline.after(10)) for _ in range(3)))
-    assert [outcome.status for outcome in outcomes] == ["ok", "timeout", "throttled"]
+    outcomes = await asyncio.gather(*(asked(who) for _ in range(3)))
+    assert [(outcome.status, outcome.attempts) for outcome in outcomes] == [("ok", 1), ("timeout", 1), ("throttled", 0)]
     assert (who.turns.locked(), adapter.busy) == (False, 0)
 
 
-# Strategy all
-
-
+@given(st.lists(st.tuples(st.floats(0, 3), st.floats(0, 4)), min_size=1, max_size=12), st.integers(1, 3))
+@settings(max_examples=40, deadline=None)
 @virtual
-async def test_all_are_asked_at_once():
-    who = cast(a=Scripted(1.0), b=Scripted(2.0), spare=Scripted())
-    answers = await answered(leg([who["a"], who["b"]], [who["spare"]]))
-    assert told(answers) == [("a", "ok", Role.ASK), ("b", "ok", Role.ASK)]
-    assert (now(), who["spare"].adapter.heard) == (2, [])
+async def test_turns_are_given_back_whenever_whoever_leaves(comers, turns):
+    """Each comes at one moment and loses patience after a while, waiting for a turn or having it."""
+    who = provider(Scripted(1.0, max_concurrency=turns, timeout="2s", retry={"attempts": 1}))
 
+    async def visit(comes: float, patience: float) -> None:
+        await asyncio.sleep(comes)
+        asking = asyncio.create_task(asked(who))
+        await asyncio.wait((asking,), timeout=patience)
+        asking.cancel()
 
-@virtual
-async def test_each_that_fails_is_replaced_by_the_next_fallback_that_is_left():
-    who = cast(
-        a=Scripted((0.2, VendorDenied("key"))),
-        b=Scripted((0.1, VendorDenied("key"))),
-        c=Scripted(0.5),
-        x=Scripted((0.3, VendorRejected("no"))),
-        y=Scripted(0.1),
-        z=Scripted(0.1),
-    )
-    answers = await answered(leg([who["a"], who["b"], who["c"]], [who["x"], who["y"], who["z"]]))
-    assert told(answers) == [
-        ("a", "denied", Role.ASK),
-        ("y", "ok", Role.FALLBACK),
-        ("b", "denied", Role.ASK),
-        ("x", "rejected", Role.FALLBACK),
-        ("z", "ok", Role.FALLBACK),
-        ("c", "ok", Role.ASK),
-    ]
-    assert all(len(each.adapter.heard) == 1 for each in who.values())
-
-
-@virtual
-async def test_it_is_replaced_until_nobody_is_left_and_nobody_is_asked_twice():
-    who = {name: provider(Scripted(VendorDenied("key")), name) for name in ("a", "b", "x", "y", "z")}
-    answers = await answered(leg([who["a"], who["b"]], [who["x"], who["y"], who["z"]]))
-    assert sorted(answer.outcome.provider for answer in answers) == ["a", "b", "x", "y", "z"]
-    assert all(len(each.adapter.heard) == 1 for each in who.values())
-
-
-@virtual
-async def test_the_deadline_ends_everything():
-    who = cast(a=Scripted(FOREVER), b=Scripted(1.0), x=Scripted(FOREVER), y=Scripted(FOREVER))
-    answers = await answered(leg([who["a"], who["b"]], [who["x"], who["y"]], deadline=4.0))
-    slow = [("a", "timeout", Role.ASK), ("x", "timeout", Role.FALLBACK), ("y", "timeout", Role.FALLBACK)]
-    assert told(answers) == [*slow, ("b", "ok", Role.ASK)]
-    assert now() == pytest.approx(4)
-
-
-@virtual
-async def test_an_answer_that_did_not_look_is_replaced_too():
-    blind = Look((Finding("hate", None),), exchanges=(Exchange(200, "{}", 1.0),))
-    who = cast(a=Scripted(blind), x=Scripted())
-    answers = await answered(leg([who["a"]], [who["x"]]))
-    assert told(answers) == [("a", "drift", Role.ASK), ("x", "ok", Role.FALLBACK)]
-    assert answers[0].failure.raw == "{}"
-
-
-@virtual
-async def test_a_route_without_anybody_gives_no_answer():
-    assert await answered(leg([])) == ()
-
-
-# Strategy first
-
-
-@virtual
-async def test_first_stops_at_the_first_answer():
-    who = cast(a=Scripted(1.0), b=Scripted(), x=Scripted())
-    answers = await answered(leg([who["a"], who["b"]], [who["x"]], strategy="first"))
-    assert told(answers) == [("a", "ok", Role.ASK)]
-    assert who["b"].adapter.heard == who["x"].adapter.heard == []
-
-
-@virtual
-async def test_first_goes_on_in_order_to_the_fallbacks():
-    who = cast(a=Scripted((1.0, VendorDenied("key"))), b=Scripted((1.0, VendorRejected("no"))), x=Scripted(1.0))
-    answers = await answered(leg([who["a"], who["b"]], [who["x"]], strategy="first"))
-    assert told(answers) == [("a", "denied", Role.ASK), ("b", "rejected", Role.ASK), ("x", "ok", Role.FALLBACK)]
-    assert [each.adapter.times for each in who.values()] == [[0], [1], [2]]
-
-
-@virtual
-async def test_first_asks_as_many_as_are_needed():
-    who = cast(a=Scripted(), b=Scripted(VendorDenied("key")), c=Scripted(), d=Scripted())
-    answers = await answered(leg(who.values(), strategy="first", need=2))
-    assert [provider for provider, _, _ in told(answers)] == ["a", "b", "c"]
-
-
-@virtual
-async def test_first_ends_by_the_deadline():
-    who = cast(a=Scripted(FOREVER), b=Scripted(FOREVER), c=Scripted(FOREVER))
-    answers = await answered(leg(who.values(), strategy="first", deadline=5.0))
-    assert [status for _, status, _ in told(answers)] == ["timeout", "timeout", "timeout"]
-    assert now() == pytest.approx(5)
-
-
-# Several inputs
-
-
-@virtual
-async def test_answers_come_in_the_order_of_the_inputs():
-    slow_on_text = Scripted((2.0,), (1.0,))
-    answers = await answered(leg([provider(slow_on_text)]), CAPTION, PICTURE, SECOND)
-    assert [answer.input for answer in answers] == [0, 1, 2]
-    assert [answer.outcome.inputs for answer in answers] == [(0,), (1,), (2,)]
-    assert now() == 2
-
-
-@virtual
-async def test_a_caption_and_its_picture_are_one_question_to_a_provider_that_judges_both():
-    adapter = Scripted(1.0, together=True)
-    answers = await answered(leg([provider(adapter)]), CAPTION, PICTURE)
-    assert [content.inputs for _, content in adapter.heard] == [(CAPTION, PICTURE)]
-    assert [answer.input for answer in answers] == [0, 1]
-    assert answers[0].outcome is answers[1].outcome
-    assert answers[0].outcome.inputs == (0, 1)
-
-
-@virtual
-async def test_a_caption_goes_with_every_picture_and_is_itself_asked_about_once():
-    adapter = Scripted(1.0, together=True)
-    answers = await answered(leg([provider(adapter)]), CAPTION, PICTURE, SECOND)
-    assert [content.inputs for _, content in adapter.heard] == [(CAPTION, PICTURE), (CAPTION, SECOND)]
-    assert [answer.input for answer in answers] == [0, 1, 2]
-
-
-@virtual
-async def test_it_is_asked_apart_where_the_route_names_it_for_one_of_them_only():
-    both, texts_only = Scripted(together=True), Scripted(together=True)
-    legs = {TEXT: leg([provider(texts_only, "t")]), IMAGE: leg([provider(both, "i")])}
-    await ask(Content((CAPTION, PICTURE)), Route("default", legs), Asker(None), Guidance())
-    assert [content.inputs for _, content in texts_only.heard] == [(CAPTION,)]
-    assert [content.inputs for _, content in both.heard] == [(PICTURE,)]
-
-
-@virtual
-async def test_an_answer_that_looked_at_one_input_only_is_a_failure_for_the_other():
-    text_only = Look((Finding("hate", 0.1, frozenset({TEXT})),))
-    who = cast(a=Scripted(text_only, together=True), x=Scripted())
-    answers = await answered(leg([who["a"]], [who["x"]]), CAPTION, PICTURE)
-    assert [(answer.input, *each) for answer, each in zip(answers, told(answers), strict=True)] == [
-        (0, "a", "ok", Role.ASK),
-        (1, "a", "drift", Role.ASK),
-        (1, "x", "ok", Role.FALLBACK),
-    ]
-
-
-@virtual
-async def test_each_leg_keeps_its_own_deadline():
-    who = provider(Scripted(FOREVER, timeout="60s"))
-    legs = {TEXT: leg([who], deadline=2.0), IMAGE: leg([who], deadline=4.0)}
-    answers = (await ask(Content((CAPTION, PICTURE)), Route("default", legs), Asker(None), Guidance())).answers
-    assert [answer.outcome.latency_ms for answer in answers] == pytest.approx([2000, 4000])
-    assert now() == pytest.approx(4)
-
-
-@pytest.mark.parametrize("text, image", [(1.0, 4.0), (4.0, 1.0)])
-@virtual
-async def test_a_shared_question_is_over_when_the_longest_deadline_is(text, image):
-    who = provider(Scripted(FOREVER, timeout="60s", together=True))
-    legs = {TEXT: leg([who], deadline=text), IMAGE: leg([who], deadline=image)}
-    answers = (await ask(Content((CAPTION, PICTURE)), Route("default", legs), Asker(None), Guidance())).answers
-    assert {answer.outcome.status for answer in answers} == {"timeout"}
-    assert now() <= max(text, image) + 1e-6
+    await asyncio.gather(*(visit(*comer) for comer in comers))
+    assert await work_left() == 0
+    assert (await asked(who)).status == "ok"
+    assert who.adapter.busiest <= turns
+    await asyncio.gather(*(asked(who) for _ in range(turns)))  # all turns are there
+    assert (who.adapter.busiest, who.turns.locked()) == (turns, False)
 
 
 # Leaving early
@@ -474,8 +263,7 @@ async def test_whoever_leaves_leaves_no_work_behind(inputs):
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
-    await asyncio.sleep(0)
-    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert await work_left() == 0
     assert [adapter.busy for adapter in adapters] == [0, 0]
 
 
@@ -483,5 +271,86 @@ async def test_whoever_leaves_leaves_no_work_behind(inputs):
 async def test_nothing_goes_on_once_all_is_answered():
     who = cast(a=Scripted(0.5, together=True), b=Scripted(FOREVER))
     await answered(leg(who.values(), deadline=1.0), CAPTION, PICTURE)
-    await asyncio.sleep(0)
-    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert await work_left() == 0
+
+
+# Whatever the providers do
+
+FAULTS = (
+    VendorUnavailable("down", http=503),
+    VendorThrottled("busy", retry_after=0.7),
+    VendorThrottled("busy"),
+    VendorDenied("key"),
+    VendorRejected("no"),
+)
+LOOKS = st.tuples(st.floats(0, 4), st.sampled_from([CLEAN, CLEAN, *FAULTS])) | st.just((FOREVER,))
+PLAYERS = st.builds(
+    lambda looks, timeout, attempts, together, turns: Scripted(
+        *looks,
+        timeout=f"{timeout}ms",
+        retry={"attempts": attempts},
+        together=together,
+        max_concurrency=turns,
+    ),
+    st.lists(LOOKS, min_size=1, max_size=3),
+    st.integers(1, 4000),
+    st.integers(1, 5),
+    st.booleans(),
+    st.integers(1, 2),
+)
+
+
+@st.composite
+def legs(draw: Any) -> Leg:
+    players = [
+        provider(adapter, f"p{place}") for place, adapter in enumerate(draw(st.lists(PLAYERS, min_size=1, max_size=5)))
+    ]
+    asks = draw(st.integers(1, len(players)))
+    shadows = draw(st.integers(0, len(players) - asks))
+    middle = len(players) - shadows
+    return leg(
+        players[:asks],
+        players[asks:middle],
+        strategy=draw(st.sampled_from(sorted(STRATEGIES))),
+        need=draw(st.integers(1, middle)),
+        deadline=draw(st.floats(0.01, 6)),
+        shadow=tuple(players[middle:]),
+        hedge_after=draw(st.none() | st.floats(0.01, 2)),
+        weights=(1.0,) * asks,
+    )
+
+
+INPUTS = st.sampled_from([(CAPTION,), (PICTURE,), (CAPTION, PICTURE), (CAPTION, PICTURE, SECOND)])
+
+
+@given(legs(), INPUTS)
+@settings(max_examples=150, deadline=None)
+@virtual
+async def test_everything_ends_by_the_deadline_and_nobody_is_asked_twice_of_one_input(leg, inputs):
+    heard = await dispatched(leg, *inputs, holes=lambda index, answers: {"hate"})
+    assert now() <= leg.deadline + 0.001
+    for index in range(len(inputs)):
+        names = [answer.outcome.provider for answer in heard.answers if answer.input == index]
+        late = [question.provider for question in heard.pending if question.input == index]
+        assert len({*names, *late}) == len(names) + len(late)
+        assert {who.name for who in leg.shadow} <= set(late)
+        assert names
+    await asyncio.gather(*(question.task for question in heard.pending))
+    assert now() <= leg.deadline + 0.001
+    assert await work_left() == 0
+
+
+@given(legs(), INPUTS, st.floats(0, 6))
+@settings(max_examples=100, deadline=None)
+@virtual
+async def test_whoever_leaves_at_any_moment_leaves_no_work_behind(leg, inputs, moment):
+    asking = asyncio.create_task(dispatched(leg, *inputs))
+    await asyncio.wait((asking,), timeout=moment)
+    if asking.done():
+        heard: Asked = asking.result()
+        heard.give_up()
+    asking.cancel()
+    assert await work_left() == 0
+    players = (*leg.providers, *leg.shadow)
+    assert [who.adapter.busy for who in players] == [0] * len(players)
+    assert not any(who.turns.locked() for who in players)

@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[2]
 WORDS = {"errors", "domain"}  # the words everything is told in
 LOW = {"frozen", "suggest", "yamlfile"}  # no opinion of their own: open to all
 READS_FILES = {"taxonomy", "mapping", "policy", "config", "registry", "paths"}
-SPINE = {"aftermath", "intake", "moderation", "witness", "record", "ledger", "store"}
+DECIDING = {"aftermath", "intake", "moderation", "witness", "record", "ledger", "spending", "store"}
+SPINE = DECIDING | {"canaries", "debt", "drills"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "frozen": set(),
@@ -48,16 +49,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "registry": {"adapter", "paths"},
     # the spine
     "record": WORDS | {"frozen"},
-    "ledger": WORDS | {"record", "store"},
+    "ledger": WORDS | {"frozen", "record", "store"},
     "moderation": WORDS | LOW | {"aftermath", "dispatch", "policy", "record", "ledger"},
     "aftermath": WORDS | {"dispatch", "ledger", "record"},
     "witness": WORDS | {"dispatch", "record"},
     "intake": WORDS | {"media", "settings"},
+    "debt": WORDS | {"dispatch", "ledger", "moderation", "record", "settings", "store", "witness"},
+    "spending": WORDS | {"record", "witness"},
+    "drills": WORDS | LOW | {"dispatch", "witness"},
+    "canaries": WORDS | {"dispatch", "frozen", "intake", "mapping", "store", "taxonomy", "witness"},
     # everything joined once, and the ways in
     "senders": {"adapter", "config", "dispatch", "errors", "registry"},
     "service": WORDS | READS_FILES | SPINE | {"adapter", "dispatch", "media", "senders"},
-    "web": WORDS | LOW | SPINE | {"config", "dispatch", "inverse", "paths", "service", "taxonomy"},
-    "cli": WORDS | LOW | READS_FILES | SPINE | {"dispatch", "logs", "service", "web"},
+    "web": WORDS | LOW | SPINE | {"config", "dispatch", "inverse", "paths", "service", "taxonomy", "units"},
+    "cli": WORDS | LOW | READS_FILES | SPINE | {"dispatch", "logs", "service", "units", "web"},
 }
 
 ADAPTERS_MAY_IMPORT = {"gateway.adapter", "gateway.domain", "gateway.errors", "gateway.wire", "gateway.units"}

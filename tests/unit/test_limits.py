@@ -8,7 +8,7 @@ from gateway.dispatch.deadline import Deadline
 from gateway.dispatch.limits import RateLimit
 from gateway.dispatch.question import Question, put
 from gateway.domain import Content, Failure
-from tests.unit.test_dispatch import CAPTION, TEXT, Scripted, now, provider
+from tests.scripted import CAPTION, TEXT, Scripted, now, provider
 from tests.virtualtime import virtual
 
 

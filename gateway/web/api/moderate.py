@@ -73,6 +73,8 @@ async def moderate(visit: Visit) -> web.Response:
                 tenant=visit.caller.tenant,
                 locale=locale_of(asked.context, visit.request),
                 request_id=visit.id,
+                key=visit.caller.name,
+                until=visit.until,
             )
         )
         note_record(visit, record)
@@ -151,6 +153,7 @@ MODERATE_ROUTES = [
             413: "Too large",
             415: "Not an image",
             422: "An image address that is refused or unreadable, or an image that does not decode",
+            429: "The key's rate_limit or daily_spend is used up",
             503: "Overloaded, or the evidence cannot be kept: nothing was decided",
         },
         admitted=True,

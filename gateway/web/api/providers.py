@@ -8,19 +8,26 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from gateway.canaries.book import Mark
 from gateway.dispatch.question import Provider
 from gateway.domain import Modality
+from gateway.drills import Drill
+from gateway.record import moment
 from gateway.web.auth import Role
 from gateway.web.endpoint import Endpoint, Visit
 
 
 async def providers(visit: Visit) -> web.Response:
     now = asyncio.get_running_loop().time()
-    told = [_told(provider, now) for provider in visit.desk.service.providers.values()]
+    service = visit.desk.service
+    marks = await service.canaries.marks()
+    told = [
+        _told(provider, now, marks.get(name), service.drills.of(name)) for name, provider in service.providers.items()
+    ]
     return web.Response(body=orjson.dumps({"providers": told}), content_type="application/json")
 
 
-def _told(provider: Provider, now: float) -> dict[str, Any]:
+def _told(provider: Provider, now: float, mark: Mark | None, drill: Drill | None) -> dict[str, Any]:
     settings, health = provider.adapter.settings, provider.health
     accepted = [modality for modality in Modality if provider.accepts(modality)]
     attempts = health.outcomes.total()
@@ -37,6 +44,8 @@ def _told(provider: Provider, now: float) -> dict[str, Any]:
         "calls": health.calls,
         "spend": round(provider.spend, 6),
         "price_per_1k": settings.price_per_1k,
+        "drill": None if drill is None else drill.as_dict(),
+        "canary": None if mark is None else {"status": mark.status, "detail": mark.detail, "at": moment(mark.at)},
         "sees": {modality.value: sorted(provider.sees[modality]) for modality in accepted},
     }
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 import orjson
 from aiohttp import web
 from sqlalchemy import text
@@ -15,18 +18,27 @@ async def healthz(visit: Visit) -> web.Response:
 
 
 async def readyz(visit: Visit) -> web.Response:
-    """Ready when models are warm, the database answers and nobody asked us to stop. Policy problems are only told."""
+    """Ready when models are warm, the database answers and nobody asked us to stop. All else is only told."""
     database = await _database_answers(visit)
     policies = visit.desk.service.policies
+    marked = {name: mark for name, mark in (await visit.desk.service.canaries.marks()).items() if mark.status != "ok"}
     checks = {
         "models": {"ok": True, "providers": sorted(visit.desk.service.providers)},
         "database": {"ok": database},
         "policies": {"ok": not policies.problems, "loaded": policies.names, "problems": policies.problems},
+        "canaries": {"ok": not marked, "marked": {name: mark.status for name, mark in marked.items()}},
+        "debt": _debt(visit),
         "draining": visit.desk.draining,
     }
     ready = database and not visit.desk.draining
     body = {"status": "ready" if ready else "not ready", "checks": checks}
     return web.Response(status=200 if ready else 503, body=orjson.dumps(body), content_type="application/json")
+
+
+def _debt(visit: Visit) -> dict[str, Any]:
+    tally = visit.desk.service.debts.tally
+    age = None if tally.oldest is None else round(max(0.0, time.time() - tally.oldest), 1)
+    return {"ok": not tally.count, "owed": tally.count, "oldest_s": age}
 
 
 async def metrics(visit: Visit) -> web.Response:

@@ -25,7 +25,8 @@ from gateway.web.locales import locale_of
 def submission(visit: Visit, content: Content, route: str | None = None) -> Submission:
     """The content as its caller's, under the configured policy."""
     locale = locale_of(content.context, visit.request)
-    return Submission(content, None, route, visit.caller.tenant, locale, visit.id)
+    caller = visit.caller
+    return Submission(content, None, route, caller.tenant, locale, visit.id, key=caller.name, until=visit.until)
 
 
 async def decided(visit: Visit, content: Content) -> Record:

@@ -16,9 +16,12 @@ import orjson
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-from gateway.domain import FULL, Action, Content, Modality, worst
+from gateway.domain import FULL, Action, Content, Modality, State, worst
 from gateway.errors import BadContent, RequestError
 from gateway.intake import Intake, Picture
+from gateway.policy.book import PolicyBook
+from gateway.policy.decide import low_enough
+from gateway.policy.policy import Policy
 from gateway.record import Record
 from gateway.taxonomy import kin
 from gateway.web.api.moderate import note_record
@@ -64,6 +67,10 @@ _CODES = {
     "fetch_failed": "invalid_image_url",
     "fetch_too_large": "invalid_image_url",
     "overloaded": "server_is_overloaded",
+    "batch_waits": "server_is_overloaded",
+    "waited_too_long": "server_is_overloaded",
+    "rate_limited": "rate_limit_exceeded",
+    "spend_exhausted": "insufficient_quota",
     "no_provider_answered": "server_is_overloaded",
 }
 
@@ -125,7 +132,8 @@ async def moderations(visit: Visit) -> web.Response:
     for record in records:
         note_record(visit, record)
         insist_on_an_answer(record)
-    return web.Response(body=orjson.dumps(_answer(asked.model, records)), content_type="application/json")
+    body = _answer(asked.model, records, visit.desk.service.policies)
+    return web.Response(body=orjson.dumps(body), content_type="application/json")
 
 
 async def _contents(given: str | list[str] | list[Part], intake: Intake) -> list[Content]:
@@ -164,8 +172,8 @@ async def _together(parts: list[Part], intake: Intake) -> Content:
     return await intake.content(text, pictures, {}, at="/input")
 
 
-def _answer(model: str | None, records: list[Record]) -> dict[str, Any]:
-    results = [_result(record) for record in records]
+def _answer(model: str | None, records: list[Record], policies: PolicyBook) -> dict[str, Any]:
+    results = [_result(record, policies.get(record.policy.name)) for record in records]
     action = worst([record.action for record in records])
     return {
         "id": "modr-" + records[0].id.removeprefix("mod_"),
@@ -183,10 +191,10 @@ def _answer(model: str | None, records: list[Record]) -> dict[str, Any]:
     }
 
 
-def _result(record: Record) -> dict[str, Any]:
+def _result(record: Record, policy: Policy) -> dict[str, Any]:
     verdicts = record.decision.categories
     stopped = _with_parents(record, Action.REVIEW)
-    looked = _looked_at(record)
+    looked = _looked_at(record, policy)
     found = [verdicts.get(slug) for slug in SLUGS]
     heights = [verdict.score / FULL if verdict and verdict.score else 0.0 for verdict in found]
     return {
@@ -209,15 +217,15 @@ def _with_parents(record: Record, least: Action) -> set[str]:
     }
 
 
-def _looked_at(record: Record) -> dict[str, list[Modality]]:
-    """For each category, what it was scored on: text before image."""
+def _looked_at(record: Record, policy: Policy) -> dict[str, list[Modality]]:
+    """For each category, what it was looked for in: text before image. Silence counts where the policy relies on it."""
     if len(record.content) == 1:
         only = [record.content[0].type]
-        return {slug: only for slug, verdict in record.decision.categories.items() if verdict.score is not None}
+        return {slug: only for slug, verdict in record.decision.categories.items() if verdict.state is State.SCORED}
     seen: dict[str, set[Modality]] = {}
     for answer in record.answers:
         for signal in answer.reading.signals if answer.reading else ():
-            if signal.score is not None:
+            if signal.score is not None or low_enough(policy.rule_for(signal.category), signal.below):
                 for slug in kin(signal.category):
                     seen.setdefault(slug, set()).add(record.content[signal.input].type)
     return {slug: sorted(kinds, reverse=True) for slug, kinds in seen.items()}

@@ -97,6 +97,8 @@ _CODES = {
     "empty_image": "ValidationException",
     "no_bucket": "InvalidS3ObjectException",
     "overloaded": "ThrottlingException",
+    "batch_waits": "ThrottlingException",
+    "waited_too_long": "ThrottlingException",
     "decoders_busy": "ThrottlingException",
 }
 _BY_STATUS = {

@@ -1,0 +1,1 @@
+"""What `modgate drill` is made of: its traffic, its figures, its page."""

@@ -1,0 +1,1 @@
+"""Decisions made with less than was asked for are owed a second look, and get it once the vendors are back."""

@@ -1,0 +1,68 @@
+"""What rules are asked about: the evidence of one submission, in the numbers and texts that rules compare."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from gateway.policy.cel.shapes import Kind, Many, Shape
+
+MISSING = -1  # a score nobody gave
+
+
+class Label(NamedTuple):
+    """Something a provider saw. `confidence` is 0..10,000, or MISSING where it gave none."""
+
+    name: str
+    confidence: int = MISSING
+    provider: str = ""
+
+
+class HashHit(NamedTuple):
+    """A list of known content that the submission is on."""
+
+    list: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Scores are 0..10,000. What is not in a mapping is missing; a list that is None was not looked for.
+
+    `scores` are the combined ones. `voices` holds for each category the scores of the providers that answered, `silent`
+    how many could have scored it and did not answer. A provider that answered without naming the category counts as 0,
+    if it reports from below every number the rules compare the category with (slots.lowest), else as silent.
+    """
+
+    scores: Mapping[str, int] = field(default_factory=dict)
+    voices: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    silent: Mapping[str, int] = field(default_factory=dict)
+    labels: Sequence[Label] | None = None
+    hashes: Sequence[HashHit] | None = None
+    ocr: Mapping[str, Any] = field(default_factory=dict)
+    context: Mapping[str, Any] = field(default_factory=dict)
+    user: Mapping[str, Any] = field(default_factory=dict)
+
+
+def fit(shape: Shape, value: Any) -> Any:
+    """A value the caller sent as what rules expect; None, which is missing, where it is of another kind.
+
+    Never converted: "3" is no number. Text with U+0000 in it is missing too, since databases do not agree about it.
+    """
+    if isinstance(shape, Many):
+        items = [fit(Kind.TEXT, item) for item in value] if isinstance(value, list | tuple) else [None]
+        return None if None in items else tuple(items)
+    if isinstance(value, bool):
+        return value if shape is Kind.BOOL else None
+    if isinstance(value, str):
+        return value if shape is Kind.TEXT and "\0" not in value else None
+    if isinstance(value, int):
+        return _of_int(shape, value)
+    return value if isinstance(value, float) and shape is Kind.DOUBLE and math.isfinite(value) else None
+
+
+def _of_int(shape: Shape, value: int) -> int | float | None:
+    if shape is Kind.INT:
+        return value if -(2**63) <= value < 2**63 else None
+    return float(value) if shape is Kind.DOUBLE and abs(value) <= 2**53 else None
