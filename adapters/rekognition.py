@@ -1,6 +1,6 @@
 """Amazon Rekognition: DetectModerationLabels and, beside it, DetectLabels.
 
-Wire:    POST / with X-Amz-Target, JSON 1.1, signed with SigV4; one view of one image a call, its bytes inline
+Wire:    POST / with X-Amz-Target, JSON 1.1, signed with SigV4; one view of one image a call, its bytes or an S3 object
 Reports: 52 moderation labels of model 7.0, each with all its ancestors, and some 3,000 names of things (open); percent,
          how sure the model is; below MinConfidence nothing is named. Throttling is HTTP 400: the code says what it is
 Source:  docs.aws.amazon.com/rekognition, botocore's service-2.json of 2016-06-27, DetectLabels list 3.0, read 2026-11
@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import pybase64
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from gateway.adapter import Address, Call, Reply, VendorAdapter, VendorSettings, one_image_each
-from gateway.domain import Content, Finding, Minimum, Modality, Opinion
+from gateway.domain import Content, Finding, Image, Minimum, Modality, Opinion
 from gateway.errors import VendorDenied, VendorError, VendorRejected, VendorThrottled, VendorUnavailable
 
 # DetectLabels says this of any beverage, DetectModerationLabels of alcohol: two words, so that milk is no alarm
@@ -51,7 +52,8 @@ class RekognitionSettings(VendorSettings):
     """`endpoint_url` as the vendor's own client takes it; left out, the public one of the region.
 
     Each operation on an image is billed. `session_token` comes with temporary keys; empty is none. With
-    `transport: sdk` all three can be left out: boto3 then finds keys as it does everywhere.
+    `transport: sdk` all three can be left out: boto3 then finds keys as it does everywhere. A still picture whose
+    address is in one of `s3_buckets` is not sent but named, and read there by the vendor; it has to stay as it is.
     """
 
     sdk: ClassVar[str] = "rekognition"
@@ -64,6 +66,7 @@ class RekognitionSettings(VendorSettings):
         default=("moderation", "labels"), min_length=1
     )
     min_confidence: float = Field(default=30.0, ge=0, le=30)
+    s3_buckets: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _both_keys(self) -> RekognitionSettings:
@@ -126,15 +129,22 @@ class Adapter(VendorAdapter):
         if not content.images:
             raise VendorRejected("there is no picture to look at")
         for part in one_image_each(content):
-            [view] = part.images[0].views
-            picture = pybase64.b64encode_as_string(view.data)
+            picture = self.picture(part.images[0], alone=len(content.images[0].views) == 1)
             for name in self.settings.operations:
                 yield self.call(name, picture)
 
-    def call(self, name: str, picture: str) -> Call:
+    def picture(self, image: Image, alone: bool) -> Mapping[str, Any]:
+        """The bytes of the one view, or the object in a bucket of ours that they are from."""
+        stored = stored_object(image.url) if image.url and alone else None
+        if stored and stored["Bucket"] in self.settings.s3_buckets:
+            return {"S3Object": stored}
+        [view] = image.views
+        return {"Bytes": pybase64.b64encode_as_string(view.data)}
+
+    def call(self, name: str, picture: Mapping[str, Any]) -> Call:
         target = f"RekognitionService.{OPERATIONS[name].target}"
         headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": target}
-        body = {"Image": {"Bytes": picture}, "MinConfidence": self.settings.min_confidence}
+        body = {"Image": picture, "MinConfidence": self.settings.min_confidence}
         return Call("POST", "/", headers=headers, json=body, about=name)
 
     def sign(self, call: Call, now: datetime) -> Call:
@@ -204,6 +214,20 @@ def with_parents(labels: list[Any]) -> dict[str, float]:
     things = highest(map(named, labels))
     parents = ((word(parent["Name"]), named(label)[1]) for label in labels for parent in label.get("Parents") or ())
     return things | {name: confidence for name, confidence in highest(parents).items() if name not in things}
+
+
+def stored_object(url: str) -> dict[str, str] | None:
+    """Bucket and key of an address of Amazon S3, in either of its two forms; None for any other.
+
+    Source: docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html, read 2026-11.
+    """
+    where = urlsplit(url)
+    host = re.fullmatch(r"(?:(?P<bucket>[a-z0-9.-]+)\.)?s3[.-](?:[a-z0-9-]+\.)?amazonaws\.com", where.hostname or "")
+    if host is None:
+        return None
+    path = unquote(where.path).removeprefix("/")
+    bucket, key = (host["bucket"], path) if host["bucket"] else path.partition("/")[::2]
+    return {"Bucket": bucket, "Name": key} if bucket and key else None
 
 
 def word(said: Any) -> str:
