@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check --quiet
 
-.PHONY: help install run test check bench docs lock clean
+.PHONY: help install run test check bench conformance docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -26,6 +26,9 @@ check: $(VENV)/.tested ## lint and types
 bench: $(VENV)/.tested ## side by side with a bare relay and the vendors' clients, as ratios in one run
 	@$(BIN)/python -m bench.run
 	@$(BIN)/python -m bench.sdk
+
+conformance: $(VENV)/.tested ## CEL's own test files against the language of rules: CEL_SPEC=<folder of *.textproto>
+	@$(BIN)/python -m tests.policies.conformance "$(or $(CEL_SPEC),$(error say where the files are: make conformance CEL_SPEC=<folder>))"
 
 docs: $(VENV)/.tested ## renew the generated parts of docs/
 	@$(BIN)/python -m docs.generate

@@ -16,6 +16,7 @@ from pydantic_core import PydanticUndefined
 from docs import vendor_page
 from gateway import paths, registry
 from gateway.adapter import VendorSettings
+from gateway.policy.cel.words import WORDS
 from gateway.settings import (
     AuthSettings,
     CacheSettings,
@@ -32,6 +33,7 @@ from gateway.settings import (
 from gateway.taxonomy import Kind, Taxonomy, kin
 from gateway.units import duration, rate, size
 from gateway.web.app import endpoints
+from gateway.web.auth import Role
 from gateway.web.dialects import learn
 from gateway.web.dialects.openai import CATEGORIES
 
@@ -70,6 +72,7 @@ def pages() -> dict[Path, str]:
     return {
         HERE / "configuration.md": _filled(HERE / "configuration.md", {"keys": _keys()}),
         HERE / "api.md": _filled(HERE / "api.md", {"endpoints": _endpoints()}),
+        HERE / "policy_language.md": _filled(HERE / "policy_language.md", {"rule words": _rule_words()}),
         HERE / "dialects.md": _filled(HERE / "dialects.md", {"words": _words()}),
         HERE / "vendors.md": _filled(HERE / "vendors.md", vendor_page.parts()),
     }
@@ -173,8 +176,17 @@ def _default(field: FieldInfo) -> str:
 def _endpoints() -> str:
     rows = ["| | | who |", "|---|---|---|"]
     for endpoint in endpoints():
-        who = ", ".join(sorted(role.value for role in endpoint.roles)) + ", admin" if endpoint.roles else "everybody"
+        roles = [*sorted(role.value for role in endpoint.roles - {Role.ADMIN}), Role.ADMIN.value]
+        who = ", ".join(roles) if endpoint.roles else "everybody"
         rows.append(f"| `{endpoint.method} {endpoint.path}` | {endpoint.summary} | {who} |")
+    return "\n".join(rows) + "\n"
+
+
+def _rule_words() -> str:
+    rows = ["| word | | means | like |", "|---|---|---|---|"]
+    for word in WORDS:
+        name, example = (text.replace("|", "\\|") for text in (word.name, word.example))
+        rows.append(f"| `{name}` | {word.form} | {word.says} | `{example}` |")
     return "\n".join(rows) + "\n"
 
 

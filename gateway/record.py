@@ -181,6 +181,7 @@ def evidence(case: Case) -> dict[str, Any]:
         **answer(record),
         "created_at": moment(record.created_at),
         "request_id": record.request_id,
+        "key": record.key,
         "route": record.route,
         "context": record.context,
         "content": record.content,

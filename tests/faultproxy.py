@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 
 import trustme
 
@@ -240,9 +239,7 @@ class Certificates:
 
     def self_signed(self) -> ssl.SSLContext:
         own, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        with TemporaryDirectory() as folder:
-            file = Path(folder) / "own.pem"
-            file.write_bytes(own.private_key_pem.bytes() + own.cert_pem.bytes())
+        with trustme.Blob(own.private_key_pem.bytes() + own.cert_pem.bytes()).tempfile() as file:
             context.load_cert_chain(file)
         return context
 

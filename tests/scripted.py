@@ -125,6 +125,6 @@ def told(answers: Iterable[Answer]) -> list[tuple[str, str, Role]]:
 
 async def work_left() -> int:
     """How many tasks go on beside this one, once those that have ended are gone."""
-    for _ in range(5):
+    for _ in range(20):
         await asyncio.sleep(0)
     return len(asyncio.all_tasks()) - 1

@@ -90,7 +90,11 @@ class Canaries:
 
     async def marks(self) -> Mapping[str, Mark]:
         """How each provider stood when it was last judged; one that never was is not here."""
-        state = await asyncio.to_thread(self._book.read)
+        try:
+            state = await asyncio.to_thread(self._book.read)
+        except OSError as error:
+            log.error("canaries_unread", problem=str(error)[:200])
+            return {}
         return {name: mark for name, mark in state.marks.items() if name in self._providers}
 
     async def _ask(self, name: str, card: Input, state: State) -> list[Verdict]:

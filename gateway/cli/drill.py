@@ -21,7 +21,7 @@ from gateway.cli.drilling.page import page
 from gateway.cli.drilling.traffic import LOST_AFTER, Traffic
 from gateway.dispatch.rehearsal import Scenario
 from gateway.drills import LONGEST
-from gateway.errors import BadContent, ConfigError
+from gateway.errors import ConfigError
 from gateway.units import duration, rate
 
 _GRACE = 10.0  # seconds that the gateway goes on spoiling when we are gone, beyond what was asked for
@@ -46,7 +46,7 @@ def drill(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Send harmless content while a vendor fails on purpose. Exit 0 when nothing was lost or allowed in silence, else 1.
+    """Send harmless content while a vendor fails on purpose. Exit 1 where any is lost, or allowed in silence.
 
     The gateway needs server.drills: true, and the key the role admin.
 
@@ -56,18 +56,25 @@ def drill(
     if 2 * seconds + _GRACE > LONGEST:
         raise typer.BadParameter(f"{during} is too long: {(LONGEST - _GRACE) / 2:.0f}s at most", param_hint="--during")
     address = url or _address(config)
-    plan = {"scenario": scenario.value, "provider": provider, "mode": mode, "route": route, "share": share}
+    plan: dict[str, Any] = {
+        "scenario": scenario.value,
+        "provider": provider,
+        "mode": mode,
+        "route": route,
+        "share": share,
+    }
     plan |= {"policy": policy, "url": address, "rate": a_second, "during_s": seconds}
     quiet = as_json or not stderr.is_terminal
     with nullcontext() if quiet else stderr.status(f"{scenario.value} of {provider}: {2 * seconds:.0f} s …"):
-        report, traffic = asyncio.run(_hold(plan, key))
+        report, traffic = asyncio.run(hold(plan, key))
     if out is not None:
         _write(out, page(report, traffic.sent))
-    print_json(report) if as_json else _show(report)
+    print_json(report) if as_json else show(report)
     raise typer.Exit(0 if report["ok"] else 1)
 
 
-async def _hold(plan: dict[str, Any], key: str | None) -> tuple[dict[str, Any], Traffic]:
+async def hold(plan: dict[str, Any], key: str | None) -> tuple[dict[str, Any], Traffic]:
+    """The drill itself: its report, and what was sent. Raises RequestError for what the gateway refuses."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     patience = aiohttp.ClientTimeout(total=LOST_AFTER)
     connector = aiohttp.TCPConnector(limit=0)
@@ -99,8 +106,9 @@ async def _phases(plan: dict[str, Any], gateway: Gateway, traffic: Traffic) -> t
         turned.append(traffic.elapsed())
         if plan["route"] not in drill["routes"]:
             asking = ", ".join(drill["routes"])
-            detail = f"The route '{plan['route']}' does not ask '{plan['provider']}'."
-            raise BadContent("not_asked", detail, hint=f"These do: {asking}.")
+            raise ConfigError(
+                f"the route '{plan['route']}' does not ask '{plan['provider']}'", hint=f"these do: {asking}"
+            )
         await traffic.run(phase, drill["routes"][plan["route"]], drill["id"], times[phase])
     return turned[1], turned[2]
 
@@ -125,7 +133,8 @@ def _write(file: Path, text: str) -> None:
         raise ConfigError(f"cannot write {file}: {os.strerror(error.errno or 0)}") from error
 
 
-def _show(report: Mapping[str, Any]) -> None:
+def show(report: Mapping[str, Any]) -> None:
+    """A table and four sentences."""
     table = Table("", *PHASES, box=None, padding=(0, 2, 0, 0))
     rows = {
         "requests": "{requests}",

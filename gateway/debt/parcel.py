@@ -1,4 +1,4 @@
-"""What a second look needs, as bytes: one line of JSON that says what follows it, then texts and pictures as they are."""
+"""What a second look needs, as bytes: a line of JSON that says what follows it, then texts and pictures as they are."""
 
 from __future__ import annotations
 

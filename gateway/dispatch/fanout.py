@@ -91,14 +91,14 @@ class _Book:
         self._guidance = guidance
         self._texts = [index for index, part in enumerate(content.inputs) if part.modality is Modality.TEXT]
         self._images = [index for index, part in enumerate(content.inputs) if part.modality is Modality.IMAGE]
-        self._deadlines = {modality: Deadline.after(leg.deadline) for modality, leg in route.legs.items()}
+        self._began = asyncio.get_running_loop().time()
         self._shared: dict[tuple[str, tuple[int, ...]], Shared[Outcome]] = {}
         self.pending: list[Pending] = []
 
     async def answers(self, index: int) -> list[Answer]:
         modality = self._content.inputs[index].modality
         leg = self._route.legs[modality]
-        deadline = self._deadlines[modality]
+        deadline = Deadline(self._began + leg.deadline)
 
         async def ask_one(provider: Provider, role: Role, share: float) -> Answer:
             inputs = self._together_with(index, provider)
@@ -150,12 +150,12 @@ class _Book:
     async def _share(self, inputs: tuple[int, ...], provider: Provider, deadline: Deadline, share: float) -> Outcome:
         """One question for all these inputs. It has as long as the longest of their legs; each waits for its own."""
         started = asyncio.get_running_loop().time()
-        modalities = [self._content.inputs[index].modality for index in inputs]
-        longest = max((self._deadlines[modality] for modality in modalities), key=lambda each: each.at)
+        legs = [self._route.legs[self._content.inputs[index].modality] for index in inputs]
+        longest = Deadline(self._began + max(leg.deadline for leg in legs))
         key = (provider.name, inputs)
         shared = self._shared.get(key)
         if shared is None or shared.given_up:
-            followed = any(self._route.legs[modality].fallback for modality in modalities)
+            followed = any(leg.fallback for leg in legs)
             least = min(share, WITH_FOLLOWERS) if followed else share
             shared = self._shared[key] = Shared(self._put(inputs, provider, longest, least))
         try:

@@ -67,7 +67,7 @@ class Health:
         self.outcomes[error.status] += 1
         self.calls += 1
         harm = harm_of(error)
-        if harm is None or (isinstance(error, VendorTimeout) and self._hurried(operation, took)):
+        if harm is None or (isinstance(error, VendorTimeout) and error.http is None and self._hurried(operation, took)):
             self.breakers[operation].abandoned(probe)
         else:
             self.breakers[operation].ended(now, took, probe, harm)

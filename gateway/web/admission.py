@@ -40,6 +40,15 @@ class Admission:
             raise Overloaded("batch_waits", detail, hint="Wait, then send it again, fewer at once.", retry_after=2)
         self._batch += 1
 
+    def turn_into_batch(self) -> None:
+        """Who came in as live traffic is a batch, as is known only now. Raises Overloaded, and then nothing changed."""
+        self._live -= 1
+        try:
+            self.enter(batch=True)
+        except Overloaded:
+            self._live += 1
+            raise
+
     def leave(self, *, batch: bool) -> None:
         if batch:
             self._batch -= 1

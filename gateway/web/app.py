@@ -12,7 +12,8 @@ from functools import partial
 from typing import Any
 
 import structlog
-from aiohttp import web
+from aiohttp import HttpVersion11, web
+from aiohttp.hdrs import EXPECT
 from sqlalchemy import Row, select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -59,7 +60,7 @@ def make_app(config: Config) -> web.Application:
     for endpoint in endpoints():
         handler = _handler(endpoint)
         app[ENDPOINTS][handler] = endpoint
-        app.router.add_route(endpoint.method, endpoint.path, handler)
+        app.router.add_route(endpoint.method, endpoint.path, handler, expect_handler=_leave_to_the_frame)
     app.cleanup_ctx.append(_desk(config))
     return app
 
@@ -70,6 +71,10 @@ def _handler(endpoint: Endpoint) -> Handler:
         raise web.HTTPNotFound
 
     return handle
+
+
+async def _leave_to_the_frame(request: web.Request) -> None:
+    """Nobody is told to go on with a body before it is known that there is room for it."""
 
 
 def _desk(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
@@ -133,6 +138,8 @@ async def _answered(visit: Visit, endpoint: Endpoint | None, handler: Handler) -
             visit.caller = visit.desk.keyring.admit(visit.request, endpoint.roles)
         if endpoint.admitted:
             return await _admitted(visit, endpoint)
+        if EXPECT in visit.request.headers:
+            await _go_on(visit.request)
         return await endpoint.handle(visit)
     except RequestError as error:
         refused = error
@@ -144,7 +151,19 @@ async def _answered(visit: Visit, endpoint: Endpoint | None, handler: Handler) -
     visit.note["code"] = refused.code
     if refused.http in (429, 503):
         visit.desk.metrics.refused(refused.code)
-    return (endpoint.problem if endpoint else as_problem)(refused, visit.id)
+    response = (endpoint.problem if endpoint else as_problem)(refused, visit.id)
+    if EXPECT in visit.request.headers:  # whether its body is still to come is not to be known
+        response.force_close()
+    return response
+
+
+async def _go_on(request: web.Request) -> None:
+    """Answer `Expect: 100-continue`, by which callers ask before they send a large body."""
+    if request.headers[EXPECT].lower() != "100-continue":
+        raise web.HTTPExpectationFailed
+    if request.version >= HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the answer itself has not begun
 
 
 async def _admitted(visit: Visit, endpoint: Endpoint) -> web.StreamResponse:
@@ -155,12 +174,13 @@ async def _admitted(visit: Visit, endpoint: Endpoint) -> web.StreamResponse:
     desk.admission.enter(batch=batch)
     desk.metrics.in_flight.inc()
     try:
+        if EXPECT in visit.request.headers:
+            await _go_on(visit.request)
         if endpoint.signed:  # what was signed is the body too, so only here, where there is room for it
             visit.caller = await admit_signed(visit.request, desk.keyring, endpoint.roles, endpoint.signed)
             desk.allowances.take(visit.caller)
             if visit.caller.batch:
-                desk.admission.enter(batch=True)
-                desk.admission.leave(batch=False)
+                desk.admission.turn_into_batch()
                 batch = True
         return await endpoint.handle(visit)
     finally:

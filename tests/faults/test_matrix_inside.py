@@ -32,13 +32,15 @@ BOMBS = {
 
 
 @asynccontextmanager
-async def standing(folder, more="", legs="ask: [well], fallback: [spare]"):
+async def standing(folder, more="", legs="ask: [well], fallback: [spare]", patience="400ms"):
     """A gateway that asks `well` by way of a proxy, and `spare`."""
 
     def config(addresses):
         leg = f"{{{legs}, deadline: {DEADLINE}s}}"
         routes = f"routes: {{default: {{text: {leg}, image: {{ask: [well], deadline: 5s}}}}}}"
-        return "\n".join([more, "providers:", spare(addresses), provider("well", addresses["well"]), routes])
+        return "\n".join(
+            [more, "providers:", spare(addresses), provider("well", addresses["well"], f"timeout: {patience}"), routes]
+        )
 
     async with stage(folder, config, {"well": None}) as made:
         yield made
@@ -200,10 +202,11 @@ async def test_row_28_of_two_that_answered_in_time_the_stricter_counts(tmp_path)
 
 
 async def test_row_28_a_stricter_answer_that_comes_late_revises_the_decision(tmp_path):
-    legs = "strategy: hedge, ask: [well], fallback: [spare], hedge_after: 100ms"
-    async with standing(tmp_path, legs=legs) as gateway, gateway.row():
-        await asyncio.gather(*(gateway.moderate(f"a quiet day {number}") for number in range(25)))
-        gateway.proxies["well"].downstream.latency(0.3)
+    legs = "strategy: hedge, ask: [well], fallback: [spare], hedge_after: 250ms"
+    async with standing(tmp_path, legs=legs, patience="900ms") as gateway, gateway.row():
+        for number in range(25):  # a hedge is one call in twenty
+            await gateway.moderate(f"a quiet day {number}")
+        gateway.proxies["well"].downstream.latency(0.4)
         told = await gateway.moderate(ONE_VOICE)
         assert told.providers == [("spare", "ok", "hedge"), ("well", "late", "ask")]
         assert told.body["action"] == "allow"

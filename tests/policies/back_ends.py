@@ -14,10 +14,11 @@ from cel_expr_python import cel
 from gateway.policy.cel import check, parse
 from gateway.policy.cel.shapes import TEXTS, Declared, Kind
 from gateway.policy.cel.typed import Condition
+from gateway.policy.cel.vocabulary import OCR_FIELDS
 from gateway.policy.compile import polars as in_polars
 from gateway.policy.compile import sql
 from gateway.policy.compile.python import Program
-from tests.policies.random_rules import CATEGORIES, COLUMNS, LISTS, VOCABULARY, Row, Rule
+from tests.policies.random_rules import CATEGORIES, COLUMNS, FLAGS, LISTS, VOCABULARY, Row, Rule
 
 Outcome = bool | None
 Outcomes = list[list[Outcome]]  # by rule, by row
@@ -130,7 +131,7 @@ def _activation(row: Row) -> dict[str, Any]:
         "scores": {category: score / 10_000 for category, score in row.beginning("s.", CATEGORIES).items()},
         "context": {**_defaults(VOCABULARY.context), **row.beginning("context.", VOCABULARY.context)},
         "user": row.beginning("user.", VOCABULARY.user),
-        "ocr": row.beginning("ocr.", ("has_phone", "has_url", "terms")),
+        "ocr": row.beginning("ocr.", OCR_FIELDS),
         "lists": {name: list(values) for name, values in LISTS.items()},
         "labels": labels and [_label(label) for label in labels],
         "hashes": row.columns["hashes"],
@@ -167,7 +168,7 @@ def _columns(score: Any, texts: Any, boolean: Any, labels: Any, hashes: Any) -> 
         yield from ((voice, score) for voice in COLUMNS.voices(category))
     for root, fields in (("context", VOCABULARY.context), ("user", VOCABULARY.user)):
         yield from ((f"{root}.{name}", texts if said.shape == TEXTS else said.shape) for name, said in fields.items())
-    yield from (("ocr.has_phone", boolean), ("ocr.has_url", boolean), ("ocr.terms", texts))
+    yield from (*((f"ocr.{name}", boolean) for name in FLAGS), ("ocr.terms", texts))
     yield from (("labels", labels), ("hashes", hashes))
 
 

@@ -6,6 +6,7 @@ A rule comes as two texts: ours, and the same for the oracle, where only the rea
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -13,11 +14,15 @@ from typing import Any
 from gateway.paths import TAXONOMY
 from gateway.policy.cel import Vocabulary
 from gateway.policy.cel.shapes import TEXTS, Declared, Kind
+from gateway.policy.cel.vocabulary import OCR_FIELDS
 from gateway.policy.compile.columns import Columns
 from gateway.policy.compile.facts import Facts, HashHit, Label
 from gateway.taxonomy import Taxonomy
 
-WORDS = ("DE", "AT", "de", "", "ä", "it's", 'a"b', "straße", "weapon/knife", "😀", "a b\n", "\\", "z" * 30)
+WORDS = (
+    *("DE", "AT", "de", "", "ä", "it's", 'a"b', "straße", "😀", "a b\n", "\\", "z" * 30),
+    *("weapon/knife", "person/face", "kitchen", "watches", "minors", "curated_art"),
+)
 CATEGORIES = ("hate", "spam", "sexual/nudity", "violence/graphic", "weapons")
 COLUMNS = Columns(
     {
@@ -27,10 +32,18 @@ COLUMNS = Columns(
         "violence/graphic": ("acme", "cone"),
     }
 )
-LISTS = {"few": ("DE", "weapon/knife"), "many": (*WORDS, *(f"word {n}" for n in range(40))), "none": ()}
+LISTS = {
+    "few": ("DE", "weapon/knife"),
+    "many": (*WORDS, *(f"word {n}" for n in range(40))),
+    "none": (),
+    "prohibited": ("weapon/knife", "weapon/handgun"),
+    "banned_goods": ("weapon/handgun", "weapon/ammunition", "drug/pills", "animal/ivory", "weapon/knife", "straße"),
+    "contact_terms": ("it's", "de"),
+}
 SCORES = (0, 1, 500, 2999, 3000, 3001, 5000, 7000, 9000, 9999, 10_000)
 INTS = (-(2**63), -7, 0, 1, 2, 3, 7, 2**53 + 1, 2**63 - 1)
 DOUBLES = (-1.5, 0.0, 0.1, 1.0, 2.5, 3.0, 7.0, 1e17)
+FLAGS = ("has_phone", "has_email", "has_url")
 UNREACHABLE = 'scores["?"] > 0.0'
 
 VOCABULARY = Vocabulary(
@@ -42,10 +55,19 @@ VOCABULARY = Vocabulary(
         "trust": Declared(Kind.DOUBLE),
         "minor": Declared(Kind.BOOL),
         "tags": Declared(TEXTS),
-        "surface": Declared(Kind.TEXT, default="DE"),
+        "category": Declared(Kind.TEXT),
+        "audience": Declared(Kind.TEXT),
+        "surface": Declared(Kind.TEXT),
+        "language": Declared(Kind.TEXT, default="DE"),
         "tries": Declared(Kind.INT, default=3),
     },
-    user={"home": Declared(Kind.TEXT), "strikes": Declared(Kind.INT), "karma": Declared(Kind.DOUBLE)},
+    user={
+        "home": Declared(Kind.TEXT),
+        "strikes": Declared(Kind.INT),
+        "karma": Declared(Kind.DOUBLE),
+        "strikes_90d": Declared(Kind.DOUBLE),  # as it is learnt where nothing is declared
+        "account_age_days": Declared(Kind.DOUBLE),
+    },
 )
 
 
@@ -81,7 +103,7 @@ class Row:
                 Label(e["name"], -1 if e["confidence"] is None else e["confidence"], e["provider"]) for e in labels
             ),
             hashes=hashes and tuple(HashHit(e["list"]) for e in hashes),
-            ocr=self.beginning("ocr.", ("has_phone", "has_url", "terms")),
+            ocr=self.beginning("ocr.", OCR_FIELDS),
             context=self.beginning("context.", VOCABULARY.context),
             user=self.beginning("user.", VOCABULARY.user),
         )
@@ -104,7 +126,7 @@ def row(random: Random) -> Row:
             put(voice, random.choice(SCORES))
     for name, declared in {**_prefixed("context", VOCABULARY.context), **_prefixed("user", VOCABULARY.user)}.items():
         put(name, _value(random, declared))
-    for name in ("has_phone", "has_url"):
+    for name in FLAGS:
         put(f"ocr.{name}", random.random() < 0.5)
     put("ocr.terms", random.choices(WORDS, k=random.randrange(4)))
     put("labels", [_label(random) for _ in range(random.randrange(4))])
@@ -167,7 +189,7 @@ class Rules:
         return repr(self._random.choice((*INTS[1:7], *DOUBLES, 0.5, -0.5, 2.9, 1e300)))
 
     def _text_field(self) -> str:
-        return self._random.choice(("context.country", "context.surface", "user.home"))
+        return self._random.choice(("context.country", "context.language", "user.home"))
 
     def _same(self, text: str) -> Rule:
         return Rule(text, text)
@@ -196,8 +218,7 @@ class Rules:
         ours = f"votes({category}, {threshold}) {op} {least}"
         if self._random.random() < 0.3:
             ours = f"{least} {flip.get(op, op)} votes({category}, {threshold})"
-        counts, test = f"reachable({category}, {threshold})", f"(n, n {op} {least})"
-        return Rule(ours, f"({counts}.all{test} || ({counts}.exists{test} && {UNREACHABLE}))")
+        return Rule(ours, spelt_out(category, threshold, op, str(least)))
 
     def _coverage(self) -> Rule:
         return self._compared(
@@ -324,7 +345,19 @@ class Rules:
     )
 
 
+def spelt_out(category: str, threshold: str, op: str, least: str) -> str:
+    """A comparison of votes for the oracle."""
+    counts, test = f"reachable({category}, {threshold})", f"(n, n {op} {least})"
+    return f"({counts}.all{test} || ({counts}.exists{test} && {UNREACHABLE}))"
+
+
+def as_written(text: str) -> Rule:
+    """A rule that somebody wrote."""
+    pattern = r'votes\(("[^"]+"), ([0-9.]+)\) (>=|<=|==|!=|>|<) ([0-9]+)'
+    return Rule(text, re.sub(pattern, lambda match: spelt_out(*match.groups()), text))
+
+
 def quoted(text: str) -> str:
     """A text as CEL writes it."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
     return f'"{escaped}"'

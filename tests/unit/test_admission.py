@@ -47,6 +47,27 @@ def test_a_batch_gets_nothing_while_live_traffic_fills_three_quarters():
     assert entered(admission, 1, batch=True) == (1, set())
 
 
+def test_who_turns_out_to_be_a_batch_counts_as_one_or_stays_what_it_was():
+    admission = Admission(8)
+    entered(admission, 7)
+    with pytest.raises(Overloaded):
+        admission.turn_into_batch()
+    admission.leave(batch=False)
+    admission.turn_into_batch()
+    assert admission.in_flight == 6
+    for batch in (True, *[False] * 5):
+        admission.leave(batch=batch)
+    assert entered(admission, 20) == (8, {"overloaded"})
+
+
+def test_it_needs_no_second_place_for_that():
+    alone = Admission(1)
+    entered(alone, 1)
+    alone.turn_into_batch()
+    alone.leave(batch=True)
+    assert alone.in_flight == 0
+
+
 @pytest.mark.parametrize("most", [1, 2, 3])
 def test_a_batch_gets_through_where_there_is_hardly_any_room(most):
     assert entered(Admission(most), 5, batch=True)[0] == 1

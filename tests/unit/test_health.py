@@ -19,7 +19,7 @@ from gateway.dispatch.health import LONGEST_PARKING, Health
 from gateway.dispatch.pace import Pace
 from gateway.dispatch.question import Question, put
 from gateway.domain import Content, Modality, Role
-from gateway.errors import VendorThrottled, VendorUnavailable
+from gateway.errors import VendorThrottled, VendorTimeout, VendorUnavailable
 from gateway.wire import retry_after
 from tests.scripted import (
     CLEAN,
@@ -194,6 +194,14 @@ async def test_to_be_slower_than_half_of_ones_usual_time_is_no_fault():
     for _ in range(5):
         await asked(who, deadline=0.499)
     assert who.health.breakers[TEXT].circuit(now()).state is State.CLOSED
+
+
+@virtual
+async def test_a_vendor_that_says_itself_that_it_took_too_long_is_believed():
+    who = provider(Scripted(*[0.5] * 30, (0.1, VendorTimeout("HTTP 504", http=504)), retry={"attempts": 1}))
+    for _ in range(30):
+        await asked(who)
+    assert [(await asked(who)).status for _ in range(6)] == [*["timeout"] * 5, "open"]
 
 
 @virtual

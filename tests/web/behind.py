@@ -20,6 +20,7 @@ auth:
 CONFIG = """
 fetch: {{allow_networks: [127.0.0.1/32], allow_ports: [{media}]}}
 limits: {{text_chars: 200, image_bytes: 1MB}}
+cache: {{enabled: false}}
 providers:
   scorer: {{adapter: openai, base_url: "{scorer}/v1", api_key: sk-1, retry: {{attempts: 1}}}}
   namer:

@@ -7,12 +7,15 @@ import sys
 from pathlib import Path
 
 import aiohttp
+import boto3
+import botocore.config
 import openai
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.contract.replay import listening
 from tests.gateway import judges, serving
+from tests.web.behind import PHOTO
 
 CONFIG = """
 limits: {{concurrency: {concurrency}, wait: {wait}}}
@@ -97,6 +100,28 @@ async def test_the_official_client_of_a_dialect_raises_its_own_exception(gateway
     assert caught.value.code == "insufficient_quota"
     assert int(caught.value.response.headers["Retry-After"]) > 0
     await client.close()
+
+
+async def test_whoever_signs_has_limits_too(gateway):
+    """Who it is shows only once the body has been read."""
+
+    def asked(name):
+        keys = {"aws_access_key_id": name, "aws_secret_access_key": f"{name}-key"}
+        once = botocore.config.Config(retries={"total_max_attempts": 1})
+        client = boto3.client(
+            "rekognition", endpoint_url=str(gateway._base_url), region_name="eu-west-1", config=once, **keys
+        )
+        try:
+            client.detect_moderation_labels(Image={"Bytes": PHOTO})
+        except client.exceptions.ClientError as error:
+            return error.response["Error"]["Code"]
+
+    codes = [await asyncio.to_thread(asked, "slow") for _ in range(2)]
+    assert codes[0] != codes[1] == "ProvisionedThroughputExceededException"
+    for _ in range(3):
+        assert await asyncio.to_thread(asked, "heap") == codes[0]
+    async with gateway.get("/metrics") as response:
+        assert "modgate_in_flight 0.0" in await response.text()
 
 
 async def test_a_key_made_on_the_command_line_has_its_limits(gateway, tmp_path):
@@ -203,6 +228,27 @@ async def test_after_a_refusal_the_connection_is_good_for_the_next_request(gatew
             return statuses
 
     assert await asyncio.to_thread(talk) == [b"429"] * 3
+
+
+async def test_who_asks_before_sending_is_told_no_at_once_or_to_go_on(gateway):
+    await send(gateway, "slow-key")
+    body = json.dumps({"text": "x" * 2000}).encode()
+
+    def talk(key):
+        head = f"POST /v1/moderate HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\nContent-Length: {len(body)}\r\n"
+        with socket.create_connection(("127.0.0.1", gateway._base_url.port), timeout=5) as line:
+            line.sendall(head.encode() + b"Expect: 100-continue\r\n\r\n")
+            first = line.recv(65_536)
+            if first.startswith(b"HTTP/1.1 100"):
+                line.sendall(body)
+                return first, line.recv(65_536)
+            return first, b""
+
+    first, then = await asyncio.to_thread(talk, "slow-key")
+    assert (first[9:12], then) == (b"429", b"")
+    assert b"connection: close" in first.lower()
+    first, then = await asyncio.to_thread(talk, "app-key")
+    assert (first, then[9:12]) == (b"HTTP/1.1 100 Continue\r\n\r\n", b"200")
 
 
 async def test_metrics_say_how_the_loop_does_and_how_many_may_come(gateway):

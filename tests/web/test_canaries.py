@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from gateway import paths
+from gateway.canaries.probes import PROBES
 from tests.contract.replay import listening
 from tests.gateway import judgement, response, serving
 
@@ -20,6 +21,7 @@ providers:
   vendor: {{adapter: openai, base_url: "{url}/v1", api_key: k, retry: {{attempts: 1}}, price_per_1k: 1.0}}
 routes: {{default: {legs}}}
 """
+HARMLESS, THREAT = (probe.text for probe in PROBES if probe.text)
 BOTH = "{text: {ask: [vendor]}, image: {ask: [vendor]}}"
 
 
@@ -78,10 +80,14 @@ FAULTS = {  # what the vendor does: how it is marked, for which probes
 
 
 class Vendor:
-    """Answers as it is set, for OpenAI. `texts` are those it was asked about, None for a picture alone."""
+    """Answers as it is set, for OpenAI: from the next round on, which begins with the harmless text.
+
+    `texts` are those it was asked about, None for a picture alone.
+    """
 
     def __init__(self):
         self.does = well
+        self._doing = well
         self.texts = []
         self.called = asyncio.Condition()
 
@@ -97,7 +103,9 @@ class Vendor:
         async with self.called:
             self.texts.append(text)
             self.called.notify_all()
-        writer.write(self.does(judgement(heard), text))
+        if text == HARMLESS:
+            self._doing = self.does
+        writer.write(self._doing(judgement(heard), text))
 
 
 class Watched:
@@ -213,7 +221,7 @@ async def test_canaries_are_no_traffic(tmp_path):
         assert told["spend"] == pytest.approx(told["calls"] / 1000)
         assert gateway.rows("SELECT count(*) FROM decisions") == [(0,)]
         gateway.vendor.does = well
-        async with gateway.client.post("/v1/moderate", json={"text": "A walk on the beach with my dog."}) as answer:
+        async with gateway.client.post("/v1/moderate", json={"text": HARMLESS}) as answer:
             decided = await answer.json()
         assert [asked["status"] for asked in decided["providers"]] == ["ok"]  # not cached, and not held
 
@@ -222,7 +230,7 @@ async def test_only_what_a_route_asks_is_asked(tmp_path):
     async with watched(tmp_path, "{text: {ask: [vendor]}}") as gateway:
         await gateway.becomes("ok")
         assert None not in gateway.vendor.texts
-        assert {"A walk on the beach with my dog.", "I will kill you tomorrow."} == set(gateway.vendor.texts)
+        assert {HARMLESS, THREAT} == set(gateway.vendor.texts)
 
 
 async def test_they_are_off_unless_switched_on(tmp_path):

@@ -12,7 +12,10 @@ from tests.gateway import image, judgement, response, serving
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CONFIG = """
-auth: {{keys: [{{name: app, key: "${{APP_KEY}}", roles: [submit]}}, {{name: eye, key: "${{EYE_KEY}}", roles: [review]}}]}}
+auth:
+  keys:
+    - {{name: app, key: "${{APP_KEY}}", roles: [submit]}}
+    - {{name: eye, key: "${{EYE_KEY}}", roles: [review]}}
 providers:
   well: {{adapter: openai, base_url: "{url}/v1", api_key: sk-well, price_per_1k: 1.50}}
   busy: {{adapter: openai, base_url: "{url}/v1", api_key: sk-busy, retry: {{attempts: 1}}}}

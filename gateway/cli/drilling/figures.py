@@ -63,10 +63,12 @@ def _quantile(sent: Sequence[Sent], share: float) -> float | None:
     return round(took[min(len(took) - 1, int(share * len(took)))] * 1000, 1) if took else None
 
 
-def debt_between(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
+def debt_between(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, int]:
     """Second looks that were promised, had and given up meanwhile, those of other traffic included."""
     paid, lost = (after[name] - before[name] for name in ("paid", "lost"))
-    return {"raised": after["owed"] - before["owed"] + paid + lost, "paid": paid, "lost": lost, "owed": after["owed"]}
+    raised = after["owed"] - before["owed"] + paid + lost
+    told = {"raised": raised, "paid": paid, "lost": lost, "owed": after["owed"]}
+    return {name: int(many) for name, many in told.items()}
 
 
 def findings(report: Mapping[str, Any]) -> list[str]:
@@ -77,7 +79,7 @@ def findings(report: Mapping[str, Any]) -> list[str]:
         f"First failure after {_seconds(report['first_failure_after_s'])}, breaker open after "
         f"{_seconds(report['breaker_open_after_s'])}; well again after {_seconds(report['recovered_after_s'])}.",
         f"Sent to people: {report['change']['review']:+.1%}. Blocked: {report['change']['block']:+.1%}.",
-        f"Second looks promised: {debt['raised']:.0f}, had: {debt['paid']:.0f}, given up: {debt['lost']:.0f}.",
+        f"Second looks promised: {debt['raised']}, had: {debt['paid']}, given up: {debt['lost']}.",
     ]
     return lines if report["reached"] else [*lines, f"'{report['provider']}' was never asked: nothing was rehearsed."]
 

@@ -4,31 +4,45 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
 
 from gateway.domain import Modality
-from gateway.errors import BadContent, Overloaded, RequestError
+from gateway.errors import (
+    BadContent,
+    ConfigError,
+    Conflict,
+    Forbidden,
+    Internal,
+    NotFound,
+    Overloaded,
+    RequestError,
+    Unauthorized,
+)
 
+_REFUSALS: Mapping[int, type[RequestError]] = {
+    kind.http: kind for kind in (BadContent, Unauthorized, Forbidden, NotFound, Conflict, Overloaded)
+}
 _DEBT = {"owed": "modgate_debt", "paid": "modgate_debt_paid_total", "lost": "modgate_debt_lost_total"}
 
 
 class Gateway:
-    """What a drill needs of it. What it refuses is raised as a RequestError with its own words."""
+    """What a drill needs of it. What it refuses is a RequestError in its words; where none answers, a ConfigError."""
 
     def __init__(self, client: aiohttp.ClientSession, provider: str):
         self._client = client
         self._provider = provider
 
     async def sees(self) -> frozenset[Modality]:
-        """What may be sent to the provider. Raises BadContent where there is no such provider."""
+        """What may be sent to the provider. Raises ConfigError where there is no such provider."""
         said = await self._ask("GET", "/v1/providers")
         for told in said["providers"]:
             if told["name"] == self._provider:
                 return frozenset(map(Modality, told["sees"]))
         names = ", ".join(told["name"] for told in said["providers"])
-        raise BadContent("unknown_provider", f"There is no provider '{self._provider}'.", hint=f"There are {names}.")
+        raise ConfigError(f"the gateway has no provider '{self._provider}'", hint=f"there are {names}")
 
     async def spoil(self, scenario: str, share: float, seconds: float, mode: str) -> Mapping[str, Any]:
         """Begin, or change the share."""
@@ -37,10 +51,8 @@ class Gateway:
 
     async def mend(self) -> None:
         """End it. Where that fails, it ends by itself."""
-        try:
+        with suppress(RequestError, ConfigError):
             await self._ask("DELETE", f"/v1/drills/{self._provider}")
-        except RequestError:
-            return
 
     async def debt(self) -> dict[str, float]:
         """Second looks owed, had and given up."""
@@ -57,12 +69,10 @@ class Gateway:
                 said = await answer.json(content_type=None)
                 status = answer.status
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            hint = "Is it running? --url says where."
-            raise Overloaded("no_gateway", f"No gateway answers: {error or type(error).__name__}.", hint=hint) from None
+            detail = f"no gateway answers: {error or type(error).__name__}"
+            raise ConfigError(detail, hint="is it running? --url says where") from None
         if status == 200 and isinstance(said, dict):
             return said
         told = said if isinstance(said, dict) else {}
-        refused = BadContent if status in (400, 404) else Overloaded
-        raise refused(
-            str(told.get("code", "refused")), str(told.get("detail", f"HTTP {status}.")), hint=str(told.get("hint", ""))
-        )
+        code, detail = str(told.get("code", "refused")), str(told.get("detail", f"HTTP {status}."))
+        raise _REFUSALS.get(status, Internal)(code, detail, hint=str(told.get("hint", "")))

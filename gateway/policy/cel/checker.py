@@ -101,6 +101,9 @@ class _Checker:
         ):
             if isinstance(side, Call) and side.name == "votes" and not side.of:
                 return self._votes(side, operator, other)
+        if isinstance(node.left, Not) and (node.operator == "in" or _is_text_or_number(node.right)):
+            hint = f"write !(a {node.operator} b), with the brackets"
+            raise Wrong(node.left.at, f"! is read before {node.operator}", hint)
         if node.operator == "in" and isinstance(node.right, Name) and node.right.name == "scores":
             return Present(self.operands.category(node.left))
         left, right = self._operand(node.left), self._operand(node.right)
@@ -114,8 +117,6 @@ class _Checker:
             return self._macro(node, node.of)
         if node.of and node.name in METHODS:
             return self._method(node, node.of)
-        if node.name == "votes" and not node.of:
-            raise Wrong(node.at, "votes(…) is a number, not true or false", 'compare it: votes("hate", 0.7) >= 2')
         self.operands.term(node)  # raises: nothing else is called
         raise AssertionError(node.name)
 
@@ -151,7 +152,7 @@ class _Checker:
 
     def _votes(self, call: Call, operator: str, other: Node) -> Condition:
         if operator not in COMPARISONS:
-            raise Wrong(call.at, "votes(…) is compared with one whole number", 'like votes("hate", 0.7) >= 2')
+            raise Wrong(call.at, "votes(…) is compared with one whole number", 'write votes("hate", 0.7) >= 2')
         if len(call.arguments) != 2:
             raise Wrong(call.at, "votes needs a category and a threshold", 'write votes("hate", 0.7) >= 2')
         category = self.operands.category(call.arguments[0])
@@ -243,6 +244,8 @@ def _plural(kind: Kind) -> str:
 
 
 def _instead(term: Term, of: Node) -> str:
-    if isinstance(shape_of(term), Many) or isinstance(term, Constants):
-        return f"write {spelled(of)}.exists(x, …)"
-    return ""
+    return f'write "…" in {spelled(of)}' if shape_of(term) == TEXTS else ""
+
+
+def _is_text_or_number(node: Node) -> bool:
+    return isinstance(node, Value) and not isinstance(node.value, bool)

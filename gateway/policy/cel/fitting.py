@@ -24,12 +24,13 @@ def threshold(value: Plain, written: str) -> int:
     if exact < 0:
         raise ValueError(f"a score is never below 0, but here it is compared with {written}", "")
     if exact > FULL:
-        percent = Decimal(written) / 100
-        hint = f"{written} % is written {percent:f}" if percent <= 1 else ""
+        percent = Decimal(written or str(value)) / 100
+        meant = percent <= 1 and percent * 100 == int(percent * 100)
+        hint = f"{written} % is written {percent:f}" if meant else ""
         raise ValueError(f"a score is never above 1, but here it is compared with {written}", hint)
     if exact != exact.to_integral_value():
         near = exact.to_integral_value() / FULL
-        raise ValueError(f"scores have 4 decimals, {written} has more", f"write {near:f}")
+        raise ValueError(f"scores have 4 decimals, {written} has more", f"write {near:f}" if near else "")
     return int(exact)
 
 

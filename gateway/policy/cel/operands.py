@@ -223,16 +223,26 @@ class Operands:
             return Wrong(node.at, f"{name} is not a value by itself", f"write {name}.name")
         if name in FUNCTIONS:
             return Wrong(node.at, f"{name} is a function", f'write {name}("hate"…)')
+        return Wrong(node.at, f"unknown name '{name}'", self._meant(name), _UNKNOWN)
+
+    def _meant(self, name: str) -> str:
+        """What a name that stands for nothing may have been meant for."""
+        if name in NAMES_INSTEAD:
+            return f"did you mean '{NAMES_INSTEAD[name]}'?"
         if self._vocabulary.taxonomy.knows(name):
-            return Wrong(node.at, f"unknown name '{name}'", f'a score is written scores["{name}"]', _UNKNOWN)
-        known = [*ROOTS, *FUNCTIONS, *self._scope]
-        said = NAMES_INSTEAD.get(name)
-        hint = f"did you mean '{said}'?" if said else did_you_mean(name, known) or "a text is written in quotes"
-        return Wrong(node.at, f"unknown name '{name}'", hint, _UNKNOWN)
+            return f'a score is written scores["{name}"]'
+        if name in self._vocabulary.lists:
+            return f"a list is written lists.{name}"
+        roots = [root for root in (CONTEXT, USER, OCR) if name in self._fields(root)]
+        if roots:
+            return f"a field is written {roots[0]}.{name}"
+        return did_you_mean(name, [*ROOTS, *FUNCTIONS, *self._scope]) or "a text is written in quotes"
 
     def _no_such_call(self, node: Call) -> Wrong:
         if node.name in ABSENT:
             return Wrong(node.at, f"{node.name} is not in the profile", ABSENT[node.name], "not_in_profile")
+        if node.name == "votes" and not node.of:
+            return Wrong(node.at, "votes(…) is compared with one whole number", 'write votes("hate", 0.7) >= 2')
         what = "method" if node.of else "function"
         known = {*METHODS, *MACROS} if node.of else FUNCTIONS
         here = node.name in {*METHODS, *MACROS, *FUNCTIONS}

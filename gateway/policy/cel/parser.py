@@ -88,7 +88,7 @@ class _Parser:
             return self._stop(
                 token.at,
                 f"unexpected {_quoted(token)}",
-                f"between it and {_quoted(before)} an operator is missing, like && or ||",
+                f"between it and {_quoted(before)} an operator or a comma is missing",
             )
         return self._stop(token.at, f"unexpected {_quoted(token)}")
 

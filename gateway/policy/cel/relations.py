@@ -11,7 +11,6 @@ from gateway.policy.cel.operands import Operands, Wrong, is_list, shape_of
 from gateway.policy.cel.shapes import TEXTS, Kind, Many, told
 from gateway.policy.cel.spelling import spelled
 from gateway.policy.cel.tree import Binary, Node, Value, start
-from gateway.policy.cel.tree import Not as Negated
 from gateway.policy.cel.typed import (
     Always,
     Condition,
@@ -83,11 +82,7 @@ def relate(operands: Operands, node: Binary, left: Operand, right: Operand) -> C
 def within(operands: Operands, node: Binary, left: Operand, right: Operand) -> Condition:
     """`left in right`, where right is a list. Raises Wrong."""
     if is_condition(left) or is_condition(right):
-        raise Wrong(
-            node.at,
-            "'in' asks whether a value is in a list",
-            "write !(x in list), with the brackets" if _negated(node) else "",
-        )
+        raise Wrong(node.at, "'in' asks whether a value is in a list")
     value, listed = cast(Term, left), cast(Term, right)
     if isinstance(listed, Field) and listed.shape is Kind.UNSAID:
         listed = operands.learn(listed, TEXTS)
@@ -110,10 +105,6 @@ def hold(at: int, name: str, *terms: Term) -> Holds:
     return Holds(PREDICATES[name], terms)
 
 
-def _negated(node: Binary) -> bool:
-    return isinstance(node.left, Negated)
-
-
 def _is_bool(operand: Operand) -> bool:
     return is_condition(operand) or (shape_of(cast(Term, operand)) is Kind.BOOL and not isinstance(operand, Constants))
 
@@ -126,7 +117,7 @@ def _of_constants(node: Binary, left: Constant, right: Constant) -> Always:
 
 def _of_conditions(operands: Operands, node: Binary, left: Operand, right: Operand) -> Condition:
     if node.operator not in ("==", "!="):
-        raise Wrong(node.at, f"what is true or false is not compared with {node.operator}", _bracket_hint(node))
+        raise Wrong(node.at, f"what is true or false is not compared with {node.operator}")
     sides = []
     for side, operand in ((node.left, left), (node.right, right)):
         if not _is_bool(operand) and not (isinstance(operand, Field) and operand.shape is Kind.UNSAID):
@@ -135,10 +126,6 @@ def _of_conditions(operands: Operands, node: Binary, left: Operand, right: Opera
     one, other = sides
     same = any_of([all_of([one, other]), all_of([opposite(one), opposite(other)])])
     return same if node.operator == "==" else opposite(same)
-
-
-def _bracket_hint(node: Binary) -> str:
-    return f"write !(a {node.operator} b), with the brackets" if _negated(node) else ""
 
 
 def _of_lists(node: Binary, left: Term, right: Term) -> Condition:
@@ -211,10 +198,12 @@ def _in_constants(operands: Operands, node: Binary, value: Term, listed: Constan
         if not _same_kind(value.kind, listed.kind):
             raise _mismatch(node, value, listed)
         return Always(PREDICATES["in"].mean(value.value, listed.values))
+    if isinstance(value, Field) and value.shape is Kind.UNSAID:
+        if listed.kind is Kind.UNSAID:
+            raise Wrong(start(node.right), "the list is empty", "", "bad_value")
+        value = operands.learn(value, Kind.DOUBLE if listed.kind in _NUMBERS else listed.kind)
     if not listed.values:
         return whenever(value, known=False)
-    if isinstance(value, Field) and value.shape is Kind.UNSAID:
-        value = operands.learn(value, Kind.DOUBLE if listed.kind in _NUMBERS else listed.kind)
     shape = cast(Kind, shape_of(value))
     if shape is Kind.BOOL or not _same_kind(shape, listed.kind):
         raise _mismatch(node, value, listed)

@@ -23,9 +23,9 @@ OCR_FIELDS: Mapping[str, Declared] = {
 class Vocabulary:
     """What is known when expressions are checked.
 
-    `context` and `user` are the declared fields. Where none is declared any may be used, and each is of the kind of what
-    it is first compared with: `learnt`. `providers`, `label_names` and `hash_lists` are all there are, None where any
-    may come. `lists` holds the values of each.
+    `context` and `user` are the declared fields. Where none is declared any may be used, and each is of the kind of
+    what it is first compared with: `learnt`. `providers`, `label_names` and `hash_lists` are all there are, None where
+    any may come. `lists` holds the values of each.
     """
 
     taxonomy: Taxonomy
@@ -45,7 +45,7 @@ class Vocabulary:
 
     def allows_more(self, root: str) -> bool:
         """Whether undeclared fields may be used there."""
-        return not self._declared[root]
+        return root != OCR and not self._declared[root]
 
     @property
     def _declared(self) -> Mapping[str, Mapping[str, Declared]]:

@@ -135,7 +135,7 @@ _PREDICATES = (
         sqlite="substr({0}, 1, length({1})) = {1}",
     ),
     Predicate(
-        *("endsWith", Form.METHOD, "Whether a text ends with this one.", 'context.tenant.endsWith("_test")'),
+        *("endsWith", Form.METHOD, "Whether a text ends with this one.", 'context.surface.endsWith("_test")'),
         *(ends_with, "{0}.endswith({1})", lambda text, part: text.str.ends_with(part), "ends_with({0}, {1})"),
         sqlite="substr({0}, -length({1})) = {1}",
     ),

@@ -1,7 +1,8 @@
 """All rules of a policy → one Python function over the request vector.
 
 A condition is compiled twice: into what makes it certainly true, and what makes it certainly false; unknown is neither.
-Not swaps the two. With -1 for a missing score, "certainly at least t" is one comparison of integers.
+Not swaps the two. With -1 for a missing score, "certainly at least t" is one comparison of integers. What is asked of a
+list is asked once, and kept as one of three numbers.
 
 The source is written from the typed tree alone. No text of a user is in it: values are bound by names of ours.
 """
@@ -31,12 +32,15 @@ from gateway.policy.cel.typed import (
     Term,
     Truth,
     Votes,
+    never_unknown,
 )
 from gateway.policy.cel.words import PREDICATES, Predicate
 from gateway.policy.compile.facts import Facts
 from gateway.policy.compile.slots import Slot, highest, reader, slots
 
 Masks = tuple[int, int]  # bit n is rule n: certainly true, unknown
+
+_FALSE, _UNKNOWN, _TRUE = 0, 1, 2  # so that the greatest of some outcomes is what "any of them" comes to
 
 
 class Program:
@@ -58,11 +62,9 @@ class Program:
         return self.run(self.vector(facts))
 
 
-def exactly_one(outcomes: Sequence[tuple[Any, Any]]) -> bool | None:
-    """Of (certainly true, certainly false) pairs: whether one is true; None as soon as one is neither."""
-    if not all(true or false for true, false in outcomes):
-        return None
-    return sum(1 for true, _ in outcomes if true) == 1
+def exactly_one(outcomes: Sequence[int]) -> int:
+    """Whether one of them is true; unknown as soon as one is."""
+    return _UNKNOWN if _UNKNOWN in outcomes else _TRUE if outcomes.count(_TRUE) == 1 else _FALSE
 
 
 def _made(source: str, constants: Mapping[str, Any]) -> Callable[[Sequence[Any]], Masks]:
@@ -78,11 +80,14 @@ class _Writer:
     def __init__(self, order: Sequence[Slot]):
         self._names: dict[Slot, str] = {slot: f"v{number}" for number, slot in enumerate(order)}
         self._known: dict[Constant | Constants, str] = {}
+        self._kept: dict[Some | One, str] = {}
+        self._lines: list[str] = []
         self.constants: dict[str, Any] = {"one": exactly_one}
 
     def function(self, conditions: Sequence[Condition]) -> str:
         """`bind(constants)` gives `rules(vector)`, which gives the masks."""
-        rules = [line for place, condition in enumerate(conditions) for line in self._rule(condition, 1 << place)]
+        for place, condition in enumerate(conditions):
+            self._rule(condition, 1 << place)
         unpacked = "".join(f"{name}, " for name in self._names.values())
         return "\n".join(
             [
@@ -90,19 +95,15 @@ class _Writer:
                 "    def rules(vector):",
                 *([f"        {unpacked}= vector"] if unpacked else []),
                 "        hits = unknown = 0",
-                *(f"        {line}" for line in rules),
+                *(f"        {line}" for line in self._lines),
                 "        return hits, unknown",
                 "    return rules",
             ]
         )
 
-    def _rule(self, condition: Condition, bit: int) -> list[str]:
-        return [
-            f"if {self.true(condition)}:",
-            f"    hits |= {bit}",
-            f"elif not {self.false(condition)}:",
-            f"    unknown |= {bit}",
-        ]
+    def _rule(self, condition: Condition, bit: int) -> None:
+        true, false = self.true(condition), self.false(condition)
+        self._lines += [f"if {true}:", f"    hits |= {bit}", f"elif not {false}:", f"    unknown |= {bit}"]
 
     def true(self, node: Condition) -> str:
         """What makes it certainly true."""
@@ -121,10 +122,8 @@ class _Writer:
                 return f"({self._names[Score(node.category)]} >= 0)"
             case Votes():
                 return f"({self._names[highest(node)[0]]} >= {node.threshold:d})"
-            case One():
-                return f"({self._one(node.parts)} is True)"
-            case Some():
-                return self._some(node)
+            case One() | Some():
+                return f"({self._keep(node)} == {_TRUE})"
 
     def false(self, node: Condition) -> str:
         """What makes it certainly false."""
@@ -143,10 +142,8 @@ class _Writer:
                 return f"({self._names[Score(node.category)]} < 0)"
             case Votes():
                 return f"({self._names[highest(node)[1]]} < {node.threshold:d})"
-            case One():
-                return f"({self._one(node.parts)} is False)"
-            case Some():
-                return self._none(node)
+            case One() | Some():
+                return f"({self._keep(node)} == {_FALSE})"
 
     def _holds(self, word: Predicate, terms: Sequence[Term], *, denied: bool = False) -> str:
         if denied and word.opposite:
@@ -178,26 +175,28 @@ class _Writer:
         self.constants[name] = term.value if isinstance(term, Constant) else frozenset(term.values)
         return name
 
-    # lists of the request
+    # what is asked once
+
+    def _keep(self, node: Some | One) -> str:
+        """The name of its outcome, which stands before the first rule that needs it."""
+        if node not in self._kept:
+            outcome = self._some(node) if isinstance(node, Some) else self._one(node)
+            self._kept[node] = f"s{len(self._kept)}"
+            self._lines.append(f"{self._kept[node]} = {outcome}")
+        return self._kept[node]
 
     def _some(self, node: Some) -> str:
         name = self._names[node.over]
-        if node.once:
-            return f"({name} is not None and {self._one_of_list(node)} is True)"
-        return f"({name} and any([{self.true(node.body)} for {_elements(node)} in {name}]))"
+        outcomes = f"[{self._outcome(node.body)} for {_elements(node)} in {name}]"
+        together = f"one({outcomes})" if node.once else f"max({outcomes}) if {name} else {_FALSE}"
+        return f"{_UNKNOWN} if {name} is None else {together}"
 
-    def _none(self, node: Some) -> str:
-        name = self._names[node.over]
-        if node.once:
-            return f"({name} is not None and {self._one_of_list(node)} is False)"
-        return f"({name} is not None and all([{self.false(node.body)} for {_elements(node)} in {name}]))"
+    def _one(self, node: One) -> str:
+        return f"one([{', '.join(self._outcome(part) for part in node.parts)}])"
 
-    def _one_of_list(self, node: Some) -> str:
-        pair = f"({self.true(node.body)}, {self.false(node.body)})"
-        return f"one([{pair} for {_elements(node)} in {self._names[node.over]}])"
-
-    def _one(self, parts: Sequence[Condition]) -> str:
-        return f"one([{', '.join(f'({self.true(part)}, {self.false(part)})' for part in parts)}])"
+    def _outcome(self, node: Condition) -> str:
+        otherwise = "" if never_unknown(node) else f"{_FALSE} if {self.false(node)} else "
+        return f"{_TRUE} if {self.true(node)} else {otherwise}{_UNKNOWN if otherwise else _FALSE}"
 
 
 def _harmless(word: Predicate, term: Term) -> bool:

@@ -141,9 +141,7 @@ async def test_a_race_is_over_with_the_first_and_revised_by_a_late_answer_that_i
     assert (late["name"], late["status"], late["role"], late["outcome"]) == ("slow", "late", "ask", "ok")
     assert (revision["cause"], revision["action"]) == ("late_answer", "block")
     assert revision["reasons"][0]["category"] == "violence"
-    async with asyncio.timeout(5):
-        while await metric(gateway, "modgate_revisions_total") == revised:
-            await asyncio.sleep(0.02)
+    assert await metric(gateway, "modgate_revisions_total") == revised + 1
 
 
 async def test_a_quorum_waits_for_as_many_as_it_needs(gateway):
