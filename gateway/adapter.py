@@ -106,7 +106,7 @@ class VendorSettings(BaseModel):
 
     `table` is a table of its own instead of the adapter's, of the same shape: for a model with categories of its own.
     `transport: sdk` sends through the vendor's own client, where it has one here, for those who need its sign-in.
-    More than `rate_limit` is not asked: the next provider is. `circuit` and `price_per_1k` are read and do nothing yet.
+    More than `rate_limit` is not asked: the next provider is. `price_per_1k` is what 1,000 requests cost.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

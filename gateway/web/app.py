@@ -6,8 +6,7 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
@@ -87,22 +86,30 @@ def _desk(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
             app[DESK] = desk = Desk(service, keyring, metrics, learn(service.taxonomy), admission, allowances)
             await _renew_keys(desk)
             await service.spends.sync()
-            tasks = [
-                asyncio.create_task(_follow_keys(desk)),
-                asyncio.create_task(_follow_policies(desk)),
-                asyncio.create_task(feel(Brake(admission), partial(metrics.lagged, admission))),
-                asyncio.create_task(service.payer.run()),
+            always: list[Coroutine[Any, Any, None]] = [
+                _follow_keys(desk),
+                _follow_policies(desk),
+                feel(Brake(admission), partial(metrics.lagged, admission)),
+                service.payer.run(),
             ]
             if config.canaries.enabled:
-                tasks.append(asyncio.create_task(service.canaries.patrol(config.canaries.every)))
+                always.append(service.canaries.patrol(config.canaries.every))
+            tasks = [asyncio.create_task(work, name=work.__qualname__) for work in always]
+            for task in tasks:
+                task.add_done_callback(_tell_its_end)
             yield
             for task in tasks:
                 task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+            await asyncio.gather(*tasks, return_exceptions=True)
             await _sync_spends(desk)
 
     return opened
+
+
+def _tell_its_end(task: asyncio.Task[None]) -> None:
+    """What goes on beside the requests must not end unheard: until the next start nobody does it."""
+    if not task.cancelled() and (error := task.exception()):
+        log.error("task_ended", task=task.get_name(), exc_info=error)
 
 
 @web.middleware

@@ -31,6 +31,7 @@ from gateway.suggest import did_you_mean
 
 Operand: TypeAlias = Term | Condition
 
+_CONDITIONS = get_args(Condition)
 _NUMBERS = (Kind.INT, Kind.DOUBLE)
 _WANTS = {
     Kind.SCORE: "a score is compared with a number from 0 to 1, like 0.7",
@@ -42,7 +43,7 @@ _WANTS = {
 
 def is_condition(operand: Operand) -> bool:
     """Whether it is true, false or unknown, not a value."""
-    return isinstance(operand, get_args(Condition))
+    return isinstance(operand, _CONDITIONS)
 
 
 def as_condition(operands: Operands, node: Node, operand: Operand) -> Condition:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from gateway.policy.cel.shapes import TEXTS, Declared, Kind, Many, Record
 from gateway.taxonomy import Taxonomy
@@ -51,7 +52,7 @@ class Vocabulary:
     def _declared(self) -> Mapping[str, Mapping[str, Declared]]:
         return {CONTEXT: self.context, USER: self.user, OCR: self.ocr}
 
-    @property
+    @cached_property
     def streams(self) -> Mapping[str, Declared]:
         """The lists of records a request brings."""
         label = Record(
