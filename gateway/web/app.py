@@ -94,7 +94,7 @@ def _desk(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
             ]
             if config.canaries.enabled:
                 always.append(service.canaries.patrol(config.canaries.every))
-            tasks = [asyncio.create_task(work, name=work.__qualname__) for work in always]
+            tasks = [asyncio.create_task(work) for work in always]
             for task in tasks:
                 task.add_done_callback(_tell_its_end)
             yield
@@ -109,7 +109,7 @@ def _desk(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
 def _tell_its_end(task: asyncio.Task[None]) -> None:
     """What goes on beside the requests must not end unheard: until the next start nobody does it."""
     if not task.cancelled() and (error := task.exception()):
-        log.error("task_ended", task=task.get_name(), exc_info=error)
+        log.error("task_ended", task=repr(task.get_coro()), exc_info=error)
 
 
 @web.middleware

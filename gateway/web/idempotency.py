@@ -52,7 +52,9 @@ async def _keep(visit: Visit, key: str, answer: bytes) -> None:
     """Tried twice: until the key counts as abandoned, whoever sends it again hears that it is under way."""
     for last in (False, True):
         try:
-            return await visit.desk.service.replays.keep(visit.caller.tenant, key, answer)
+            await visit.desk.service.replays.keep(visit.caller.tenant, key, answer)
         except Overloaded:  # what was decided is on disk; only its replay is lost
             if last:
                 log.error("answer_not_kept", id=visit.id)
+        else:
+            return

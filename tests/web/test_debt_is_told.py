@@ -5,6 +5,7 @@ import asyncio
 import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
 
 from gateway.debt import payer
 from tests.contract.replay import listening
@@ -78,3 +79,17 @@ async def test_an_outage_from_outside(tmp_path, hurried):
             async with client.get(f"/v1/decisions/{ids[text]}") as said:
                 [revision] = (await said.json())["revisions"]
                 assert (revision["cause"], revision["action"]) == ("debt", action)
+
+
+async def test_a_payer_that_breaks_does_not_do_so_unheard(tmp_path, monkeypatch):
+    async def breaks(self, pause):
+        raise RuntimeError("nobody thought of this")
+
+    monkeypatch.setattr(payer.Payer, "round", breaks)
+    with capture_logs() as lines:
+        config = CONFIG.format(vendor="http://127.0.0.1:1")
+        async with serving(config, tmp_path) as url, aiohttp.ClientSession(url) as client:
+            async with client.get("/healthz") as said:
+                assert said.status == 200
+    [line] = [line for line in lines if line["event"] == "task_ended"]
+    assert ("Payer.run" in line["task"], line["log_level"]) == (True, "error")
