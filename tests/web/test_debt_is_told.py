@@ -88,8 +88,11 @@ async def test_a_payer_that_breaks_does_not_do_so_unheard(tmp_path, monkeypatch)
     monkeypatch.setattr(payer.Payer, "round", breaks)
     with capture_logs() as lines:
         config = CONFIG.format(vendor="http://127.0.0.1:1")
-        async with serving(config, tmp_path) as url, aiohttp.ClientSession(url) as client:
-            async with client.get("/healthz") as said:
-                assert said.status == 200
+        async with (
+            serving(config, tmp_path) as url,
+            aiohttp.ClientSession(url) as client,
+            client.get("/healthz") as said,
+        ):
+            assert said.status == 200
     [line] = [line for line in lines if line["event"] == "task_ended"]
     assert ("Payer.run" in line["task"], line["log_level"]) == (True, "error")
