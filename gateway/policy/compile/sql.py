@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 
@@ -65,7 +66,7 @@ def literal(value: Plain) -> str:
     return written if "e" in written else f"{written}e0"
 
 
-class _Printer:
+class _Printer(ABC):
     """What the dialects have in common. Every condition is in brackets."""
 
     def __init__(self, columns: Columns):
@@ -96,14 +97,17 @@ class _Printer:
     def _holds(self, node: Holds) -> str:
         return f"({self._template(node).format(*(self._term(term) for term in node.terms))})"
 
+    @abstractmethod
     def _template(self, node: Holds) -> str:
-        raise NotImplementedError
+        """How this database writes a predicate, with a place for each term."""
 
+    @abstractmethod
     def _some(self, node: Some) -> str:
-        raise NotImplementedError
+        """Whether some element of a list meets a condition."""
 
+    @abstractmethod
     def _part(self, part: Part) -> str:
-        raise NotImplementedError
+        """A part of the element at hand."""
 
     def _term(self, term: Term) -> str:
         match term:
