@@ -9,6 +9,7 @@ Source:  local_text_model/README.md, the model card
 
 from __future__ import annotations
 
+from functools import cache
 from time import perf_counter
 
 import orjson
@@ -22,6 +23,12 @@ from gateway.wire import Transport
 _WARM_UP = "Good morning, here is the first text of the day."
 
 
+@cache
+def _loaded() -> TextModel:
+    """One in a process, however many providers use it: nothing in it changes, and it takes 80 MB."""
+    return TextModel.load()
+
+
 class Adapter(LocalAdapter):
     """`open` before `look`."""
 
@@ -32,7 +39,7 @@ class Adapter(LocalAdapter):
     async def open(self, workshop: Workshop) -> None:
         """Load in a thread (0.7 s) and judge one text. Raises ConfigError where a file is missing or another."""
         self._workshop = workshop
-        self._model = await workshop.think(TextModel.load)
+        self._model = await workshop.think(_loaded)
         await workshop.think(self._model.judge, _WARM_UP)
 
     async def look(self, content: Content, send: Transport) -> Look:
