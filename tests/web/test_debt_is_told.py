@@ -6,10 +6,9 @@ import aiohttp
 import pytest
 import structlog
 from prometheus_client.parser import text_string_to_metric_families
-from structlog.testing import LogCapture
+from structlog.testing import capture_logs
 
 from gateway.debt import payer
-from gateway.web import app
 from tests.contract.replay import listening
 from tests.gateway import judges, response, serving
 
@@ -88,14 +87,14 @@ async def test_a_payer_that_breaks_does_not_do_so_unheard(tmp_path, monkeypatch)
         raise RuntimeError("nobody thought of this")
 
     monkeypatch.setattr(payer.Payer, "round", breaks)
-    lines = LogCapture()  # not structlog's own way: a logger that another test has used is not caught by it
-    monkeypatch.setattr(app, "log", structlog.wrap_logger(None, processors=[lines]))
-    config = CONFIG.format(vendor="http://127.0.0.1:1")
-    async with (
-        serving(config, tmp_path) as url,
-        aiohttp.ClientSession(url) as client,
-        client.get("/healthz") as said,
-    ):
-        assert said.status == 200
-    [line] = [line for line in lines.entries if line["event"] == "task_ended"]
+    monkeypatch.setattr("gateway.web.app.log", structlog.get_logger())  # one that nobody has used is captured
+    with capture_logs() as lines:
+        config = CONFIG.format(vendor="http://127.0.0.1:1")
+        async with (
+            serving(config, tmp_path) as url,
+            aiohttp.ClientSession(url) as client,
+            client.get("/healthz") as said,
+        ):
+            assert said.status == 200
+    [line] = [line for line in lines if line["event"] == "task_ended"]
     assert ("Payer.run" in line["task"], line["log_level"]) == (True, "error")
