@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check --quiet
 
-.PHONY: help install run test check bench conformance docs lock clean
+.PHONY: help install run test test-inside test-outside check bench conformance docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -15,8 +15,14 @@ install: $(VENV)/.installed ## set up .venv with the modgate command; quick the 
 run: install ## serve on 127.0.0.1:8080 with local models: no key, no account, no server
 	@$(BIN)/modgate serve --config config/gateway.yaml
 
-test: $(VENV)/.tested ## the whole suite
-	@$(BIN)/python -m pytest
+test: $(VENV)/.tested ## the whole suite, in two halves beside each other
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-inside test-outside
+
+test-inside: $(VENV)/.tested
+	@$(BIN)/python -m pytest tests/contract tests/policies tests/simulation tests/unit
+
+test-outside: $(VENV)/.tested
+	@$(BIN)/python -m pytest tests/docs tests/drills tests/endtoend tests/faults tests/simulator tests/web
 
 check: $(VENV)/.tested ## lint and types
 	@$(BIN)/ruff check .
