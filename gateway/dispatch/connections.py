@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections import deque
-from functools import cache
+from functools import cached_property
 from typing import NamedTuple
 
 import aiohappyeyeballs
@@ -30,7 +30,7 @@ class Connections:
     """A stack of idle connections for each origin. How many are open at once is the providers' `max_concurrency`."""
 
     def __init__(self, tls: ssl.SSLContext | None = None):
-        self._tls = tls
+        self._given = tls
         self._idle: dict[Origin, deque[Connection]] = {}
         self._all: set[Connection] = set()
 
@@ -76,7 +76,7 @@ class Connections:
             _, connection = await loop.create_connection(
                 lambda: Connection(self._all),
                 sock=connected,
-                ssl=(self._tls or _trusting_what_the_system_trusts()) if origin.secure else None,
+                ssl=self._tls if origin.secure else None,
                 server_hostname=origin.host if origin.secure else None,
             )
         except BaseException as error:
@@ -90,9 +90,11 @@ class Connections:
             raise
         return connection
 
-
-@cache
-def _trusting_what_the_system_trusts() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """What was given, else what trusts whom the system trusts; made when first needed, for that takes 10 ms."""
+        if self._given is not None:
+            return self._given
+        context = ssl.create_default_context()
+        context.set_alpn_protocols(["http/1.1"])
+        return context
