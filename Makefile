@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check --quiet
 
-.PHONY: help install run test test-inside test-outside check bench conformance docs lock clean
+.PHONY: help install run test inside outside check bench conformance docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -16,12 +16,12 @@ run: install ## serve on 127.0.0.1:8080 with local models: no key, no account, n
 	@$(BIN)/modgate serve --config config/gateway.yaml
 
 test: $(VENV)/.tested ## the whole suite, in two halves beside each other
-	@$(MAKE) --no-print-directory -j2 --output-sync=target test-inside test-outside
+	@$(MAKE) --no-print-directory -j2 --output-sync=target inside outside
 
-test-inside: $(VENV)/.tested
+inside: $(VENV)/.tested ## the half of the suite that stays in the code
 	@$(BIN)/python -m pytest tests/contract tests/policies tests/simulation tests/unit
 
-test-outside: $(VENV)/.tested
+outside: $(VENV)/.tested ## the half that goes in by the front door
 	@$(BIN)/python -m pytest tests/docs tests/drills tests/endtoend tests/faults tests/simulator tests/web
 
 check: $(VENV)/.tested ## lint and types
