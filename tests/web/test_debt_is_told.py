@@ -96,5 +96,7 @@ async def test_a_payer_that_breaks_does_not_do_so_unheard(tmp_path, monkeypatch)
             client.get("/healthz") as said,
         ):
             assert said.status == 200
-    [line] = [line for line in lines if line["event"] == "task_ended"]
+            while not (ended := [line for line in lines if line["event"] == "task_ended"]):  # it tidies up first
+                await asyncio.sleep(0.01)
+    [line] = ended
     assert ("Payer.run" in line["task"], line["log_level"]) == (True, "error")
