@@ -70,7 +70,8 @@ class _Gathered:
         self._lines: list[bytes] = []
         self._size = 0
         self._lock = threading.Lock()
-        self._timer: threading.Timer | None = None
+        self._some = threading.Event()
+        self._writer: threading.Thread | None = None
         atexit.register(self.flush)
 
     def __call__(self, *_args: Any) -> _Gathered:
@@ -78,15 +79,17 @@ class _Gathered:
 
     def info(self, line: bytes) -> None:
         with self._lock:
+            first = not self._lines
             self._lines.append(line)
             self._size += len(line)
             full = self._size >= _FULL
-            if self._timer is None and not full:
-                self._timer = threading.Timer(WRITE_AFTER, self.flush)
-                self._timer.daemon = True
-                self._timer.start()
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._write, name="modgate-logs", daemon=True)
+                self._writer.start()
         if full:
             self.flush()
+        elif first:
+            self._some.set()
 
     def error(self, line: bytes) -> None:
         self.info(line)
@@ -99,10 +102,13 @@ class _Gathered:
         """Write what is held, whole lines only, in order."""
         with self._lock:
             held, self._lines, self._size = self._lines, [], 0
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
             if held:
                 with suppress(OSError):  # a full disk must not fail the request that wanted a line on it
                     self._out.write(b"\n".join(held) + b"\n")
                     self._out.flush()
+
+    def _write(self) -> None:
+        while self._some.wait():
+            self._some.clear()
+            time.sleep(WRITE_AFTER)
+            self.flush()

@@ -27,6 +27,8 @@ from gateway.yamlfile import Document, load
 _ROUNDING = 1e-6  # a float32 softmax may end a hair above 1
 _MOST_LABELS = 1000  # in one answer; the longest documented vocabulary has some 130
 
+Sent = tuple[tuple[Modality, int], ...]  # what was asked about, and where it stands in the submission
+Spots = tuple[tuple[str, int, bool], ...]
 Steps = Annotated[dict[int, Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)]  # value → share of our scale
 
 
@@ -137,6 +139,7 @@ class VendorTable:
         self._words = {label: _word(label, meaning, file) for label, meaning in file.labels.items()}
         self._tree = file.tree
         self._ignored = frozenset(file.unmapped)
+        self._known: dict[Sent, dict[tuple[str, frozenset[Modality] | None], Spots]] = {}  # found once, for its labels
         self._check(document, file, taxonomy)
 
     def _check(self, document: Document, file: VendorFile, taxonomy: Taxonomy) -> None:
@@ -168,6 +171,7 @@ class VendorTable:
         """The same with more labels, each with its category, on whatever content they are found."""
         more = copy(self)
         everywhere = frozenset(Modality)
+        more._known = {}
         more._words = {**self._words, **{label: _Word((slug,), (), everywhere) for label, slug in labels.items()}}
         return more
 
@@ -181,28 +185,43 @@ class VendorTable:
         Raises VendorDrift where the findings cannot be what they claim to be.
         """
         self._check_silence({finding.label for finding in look.findings})
-        signals: list[Signal] = []
         sent = tuple(inputs.items())
+        known = self._known.setdefault(sent, {})
+        signals: list[Signal] = []
         for finding in look.findings:
-            label, value, looked = finding.label, finding.value, finding.looked
+            label, value = finding.label, finding.value
             if value is None or label in self._ignored:
                 continue
             score = self._score(label, value)
-            if looked and looked.isdisjoint(inputs):
-                raise VendorDrift(f"'{_harmless(label)}' is said of what was not sent")
-            word = self._words.get(label) or self._new_word(finding)
-            seen = word.seen_in if looked is None else looked
-            for modality, index in sent:
-                if modality in seen:
-                    for slug in word.scored:
-                        signals.append(Signal(slug, score, provider, label, index))
-                    for slug in word.also:
-                        signals.append(Signal(slug, None, provider, label, index))
+            spots = known.get((label, finding.looked))
+            if spots is None:
+                spots = self._spots(finding, sent)
+                if label in self._words:
+                    known[label, finding.looked] = spots
+            for slug, index, scored in spots:
+                signals.append(Signal(slug, score if scored else None, provider, label, index))
         if self._tree:
             signals = self._unexplained(signals)
         if self._silence is Silence.BELOW_MINIMUM:
             signals += self._quiet(look, provider, inputs, signals)
         return tuple(signals)
+
+    def _spots(self, finding: Finding, sent: Sent) -> Spots:
+        """What this finding says something of: category, input, and whether it gives it a score."""
+        looked = finding.looked
+        if looked and looked.isdisjoint([modality for modality, _ in sent]):
+            raise VendorDrift(f"'{_harmless(finding.label)}' is said of what was not sent")
+        word = self._words.get(finding.label) or self._new_word(finding)
+        seen = word.seen_in if looked is None else looked
+        return tuple(
+            [
+                (slug, index, scored)
+                for modality, index in sent
+                if modality in seen
+                for slugs, scored in ((word.scored, True), (word.also, False))
+                for slug in slugs
+            ]
+        )
 
     def strange(self, look: Look) -> tuple[list[str], list[str]]:
         """Labels that this vendor always names and here did not; and labels it names that no table knows."""

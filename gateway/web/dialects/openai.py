@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 import orjson
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-from gateway.domain import FULL, Action, Content, Modality, State, worst
+from gateway.domain import FULL, Action, CategoryVerdict, Content, Modality, State, worst
 from gateway.errors import BadContent, RequestError
 from gateway.intake import Intake, Picture
 from gateway.policy.book import PolicyBook
@@ -193,15 +194,14 @@ def _answer(model: str | None, records: list[Record], policies: PolicyBook) -> d
 
 def _result(record: Record, policy: Policy) -> dict[str, Any]:
     verdicts = record.decision.categories
-    stopped = _with_parents(record, Action.REVIEW)
-    looked = _looked_at(record, policy)
     found = [verdicts.get(slug) for slug in SLUGS]
+    stopped = _with_parents(record, Action.REVIEW)
     heights = [verdict.score / FULL if verdict and verdict.score else 0.0 for verdict in found]
     return {
         "flagged": record.action is not Action.ALLOW,
         "categories": dict(zip(CATEGORIES, [slug in stopped for slug in SLUGS], strict=True)),
         "category_scores": dict(zip(CATEGORIES, heights, strict=True)),
-        "category_applied_input_types": dict(zip(CATEGORIES, [looked.get(slug, ()) for slug in SLUGS], strict=True)),
+        "category_applied_input_types": dict(zip(CATEGORIES, _looked_at(record, found, policy), strict=True)),
     }
 
 
@@ -217,30 +217,31 @@ def _with_parents(record: Record, least: Action) -> set[str]:
     }
 
 
-def _looked_at(record: Record, policy: Policy) -> dict[str, list[Modality]]:
-    """For each category, what it was looked for in: text before image. Silence counts where the policy relies on it."""
+def _looked_at(record: Record, found: list[CategoryVerdict | None], policy: Policy) -> list[Collection[Modality]]:
+    """For each of SLUGS, what it was looked for in: text before image. Silence counts where the policy relies on it."""
     if len(record.content) == 1:
-        only = [record.content[0].type]
-        return {slug: only for slug, verdict in record.decision.categories.items() if verdict.state is State.SCORED}
+        only = (record.content[0].type,)
+        return [only if verdict and verdict.state is State.SCORED else () for verdict in found]
     seen: dict[str, set[Modality]] = {}
     for answer in record.answers:
         for signal in answer.reading.signals if answer.reading else ():
             if signal.score is not None or low_enough(policy.rule_for(signal.category), signal.below):
                 for slug in kin(signal.category):
                     seen.setdefault(slug, set()).add(record.content[signal.input].type)
-    return {slug: sorted(kinds, reverse=True) for slug, kinds in seen.items()}
+    return [sorted(seen.get(slug, ()), reverse=True) for slug in SLUGS]
 
 
 def _summary(results: list[dict[str, Any]], records: list[Record], action: Action) -> dict[str, Any]:
     """EvoLink's block: flagged and violations at high risk only, as that vendor documents them."""
-    top = max([max(zip(result["category_scores"].values(), CATEGORIES, strict=True)) for result in results])
-    blocked = set().union(*(_with_parents(record, Action.BLOCK) for record in records))
+    scores = max([result["category_scores"] for result in results], key=lambda scores: max(scores.values()))
+    blocked = set().union(*[_with_parents(record, Action.BLOCK) for record in records])
+    top = max(scores, key=scores.__getitem__)
     return {
         "risk_level": action.risk,
         "flagged": action is Action.BLOCK,
-        "violations": [name for name, slug in CATEGORIES.items() if slug in blocked],
-        "max_score": top[0],
-        "max_category": top[1],
+        "violations": [name for name, slug in CATEGORIES.items() if slug in blocked] if blocked else [],
+        "max_score": scores[top],
+        "max_category": top,
     }
 
 
