@@ -1,10 +1,19 @@
-"""What holds for every test: no packet leaves this machine. Processes that a test starts are not watched."""
+"""What holds for every test: no packet leaves this machine. Processes that a test starts are not watched.
 
+Properties are tried on the same examples each time, so that what fails fails again; HYPOTHESIS_PROFILE=explore tries new ones.
+"""
+
+import os
 import socket
 import sys
 from ipaddress import ip_address
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("repeatable", derandomize=True)
+settings.register_profile("explore")
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
 class LeftTheMachine(AssertionError):

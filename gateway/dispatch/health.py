@@ -62,12 +62,15 @@ class Health:
         self.breakers[operation].ended(now, took, probe, Harm.NONE)
         self.paces[operation].answered(took)
 
-    def failed(self, operation: Modality, now: float, took: float, probe: int, error: VendorError) -> None:
-        """No usable answer. A vendor that asks for patience is left alone until then."""
+    def failed(
+        self, operation: Modality, now: float, took: float, probe: int, error: VendorError, *, hurried: bool = False
+    ) -> None:
+        """No usable answer. A vendor that asks for patience is left alone until then; `hurried`: it had little time."""
         self.outcomes[error.status] += 1
         self.calls += 1
         harm = harm_of(error)
-        if harm is None or (isinstance(error, VendorTimeout) and error.http is None and self._hurried(operation, took)):
+        ours = isinstance(error, VendorTimeout) and error.http is None and (hurried or self._hurried(operation, took))
+        if harm is None or ours:
             self.breakers[operation].abandoned(probe)
         else:
             self.breakers[operation].ended(now, took, probe, harm)

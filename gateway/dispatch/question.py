@@ -143,8 +143,9 @@ class _Asking:
         except TimeoutError:
             if begun is None:
                 raise VendorThrottled("no turn in time: max_concurrency are under way", again=False) from None
-            late = VendorTimeout("no answer in time")
-            health.failed(operation, self._clock(), self._clock() - begun, probe, late)
+            late, took = VendorTimeout("no answer in time"), self._clock() - begun
+            hurried = took <= patience / 2  # most of its time went by in waiting for a turn, which is our doing
+            health.failed(operation, self._clock(), took, probe, late, hurried=hurried)
             raise late from None
         except VendorError as error:
             if begun is not None:

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.adapter import Call, Reply
@@ -229,6 +229,7 @@ async def test_waiting_for_a_turn_is_part_of_the_time():
 
 
 @given(st.lists(st.tuples(st.floats(0, 3), st.floats(0, 4)), min_size=1, max_size=12), st.integers(1, 3))
+@example([(0.0, 2.0), (0.0, 3.0), (2.0, 2.0), (1.5, 2.0), (2.5, 2.0), (0.5, 2.0)], 1)
 @settings(max_examples=40, deadline=None)
 @virtual
 async def test_turns_are_given_back_whenever_whoever_leaves(comers, turns):
