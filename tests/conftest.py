@@ -1,6 +1,7 @@
 """What holds for every test: no packet leaves this machine. Processes that a test starts are not watched.
 
-Properties are tried on the same examples each time, so that what fails fails again; HYPOTHESIS_PROFILE=explore tries new ones.
+Properties are tried on the same examples each time, so that what fails fails again;
+HYPOTHESIS_PROFILE=explore tries new ones.
 """
 
 import os
