@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check --quiet
 
-.PHONY: help install run test inside outside check bench conformance docs lock clean
+.PHONY: help install run test servers inside outside check bench conformance docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -15,13 +15,16 @@ install: $(VENV)/.installed ## set up .venv with the modgate command; quick the 
 run: install ## serve on 127.0.0.1:8080 with local models: no key, no account, no server
 	@$(BIN)/modgate serve --config config/gateway.yaml
 
-test: $(VENV)/.tested ## the whole suite, in two halves beside each other
+test: $(VENV)/.tested servers ## the whole suite, in two halves beside each other
 	@$(MAKE) --no-print-directory -j2 --output-sync=target inside outside
 
-inside: $(VENV)/.tested ## the half of the suite that stays in the code
+servers: ## the servers that tests start for themselves: redis-server, from Debian's package where it is missing
+	@command -v redis-server >/dev/null || sh tests/servers.sh
+
+inside: $(VENV)/.tested servers ## the half of the suite that stays in the code
 	@$(BIN)/python -m pytest tests/contract tests/policies tests/simulation tests/unit
 
-outside: $(VENV)/.tested ## the half that goes in by the front door
+outside: $(VENV)/.tested servers ## the half that goes in by the front door
 	@$(BIN)/python -m pytest tests/docs tests/drills tests/endtoend tests/faults tests/simulator tests/web
 
 check: $(VENV)/.tested ## lint and types
@@ -29,8 +32,8 @@ check: $(VENV)/.tested ## lint and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(VENV)/.tested ## side by side with a bare relay and the vendors' clients, as ratios in one run
-	@$(BIN)/python -m bench.run
+bench: $(VENV)/.tested ## side by side with bare programs, other gateways and the vendors' clients; into docs/performance.md
+	@$(BIN)/python -m bench.run --docs
 	@$(BIN)/python -m bench.sdk
 
 conformance: $(VENV)/.tested ## CEL's own test files against the language of rules: CEL_SPEC=<folder of *.textproto>

@@ -28,11 +28,11 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from adapters.hash_list_matching.known import Known, Match
-from adapters.hash_list_matching.pdq import hashes
 from adapters.local_text_model.normalise import plain
 from gateway.adapter import LocalAdapter, OwnLabel, Transport, VendorSettings, Workshop, decoded
 from gateway.domain import Content, Exchange, Finding, Look, Modality
 from gateway.errors import ConfigError
+from gateway.pdq import hashes
 from gateway.units import Located
 
 log = structlog.get_logger("modgate.hash_list")

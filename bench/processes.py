@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,32 +24,49 @@ def free_port() -> int:
 @contextmanager
 def running(*command: str, port: int, log: Path) -> Iterator[int]:
     """A program of this checkout, from when it listens; its process id."""
+    with started([sys.executable, *command], port, log) as pid:
+        yield pid
+
+
+@contextmanager
+def started(
+    command: Sequence[str], port: int, log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[int]:
+    """Any program, in a process group of its own. RuntimeError where it ends, or does not listen within two minutes."""
     with log.open("wb") as out:
-        process = subprocess.Popen([sys.executable, *command], stdout=out, stderr=out)
+        whole = {**os.environ, **(environment or {})}
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=whole, start_new_session=True)
         try:
-            _wait(port, process)
+            _wait(port, process, log)
             yield process.pid
         finally:
             process.terminate()
-            process.wait(timeout=40)
+            try:
+                process.wait(timeout=40)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
 
 
-def pin(pid: int, core: int) -> None:
-    """Keep a process tree on one core, so that its neighbours do not empty its caches."""
+def pin(pid: int, *cores: int) -> None:
+    """Keep a process tree on these cores, so that its neighbours do not empty its caches; none named are all."""
+    there = os.cpu_count() or 1
+    wanted = {core % there for core in cores} or set(range(there))
     for each in tree(pid):
         for task in Path(f"/proc/{each}/task").iterdir():
-            os.sched_setaffinity(int(task.name), {core % (os.cpu_count() or 1)})
+            os.sched_setaffinity(int(task.name), wanted)
 
 
-def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
+def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(2400):
         if process.poll() is not None:
-            raise RuntimeError(f"{process.args!r} ended with {process.returncode}; see its log")
+            said = (log.read_text(errors="replace").strip().splitlines() or ["nothing"])[-1][:200]
+            raise RuntimeError(f"it ended with {process.returncode} and said: {said}")
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    raise RuntimeError(f"{process.args!r} does not listen on {port}")
+    raise RuntimeError(f"it does not listen on {port} within two minutes")
 
 
 def tree(pid: int) -> list[int]:
@@ -80,12 +99,13 @@ def cpu_seconds(pid: int) -> float:
 
 def memory_mb(pid: int) -> float:
     """Proportional set size of the tree in MB: shared pages are counted once."""
-    total = 0
-    for each in tree(pid):
-        for line in _read(Path(f"/proc/{each}/smaps_rollup")).splitlines():
-            if line.startswith("Pss:"):
-                total += int(line.split()[1])
-    return total / 1024
+    return sum(map(process_mb, tree(pid)))
+
+
+def process_mb(pid: int) -> float:
+    """Proportional set size of one process in MB; 0 if it is gone."""
+    lines = _read(Path(f"/proc/{pid}/smaps_rollup")).splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
 def _read(path: Path) -> str:
@@ -97,3 +117,9 @@ def _read(path: Path) -> str:
 
 def load_average() -> float:
     return os.getloadavg()[0]
+
+
+def allow_many_connections() -> None:
+    """For this process and all it starts: as many open files as the system lets us have."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -1,147 +1,133 @@
-"""modgate beside a bare relay: the same vendor, the same requests, interleaved rounds, ratios of the same round.
+"""modgate beside bare programs and other people's gateways: one machine, one vendor, the same requests, one run.
 
-`python -m bench.run [--rounds 3] [--json]`. Both targets run at once; each round measures both, in turned order.
-CPU is of the whole process tree. Every request to modgate is decided, recorded durably and logged.
+    python -m bench.run [--peers none|all] [--rounds 5] [--quick] [--only PART] [--json] [--docs]
+
+Ratios are taken within a round. CPU is of the whole process tree. What is measured has one core, the load and the
+vendor another. The report goes to bench/out/report.json, with --docs into docs/performance.md too.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
-import statistics
 import sys
 import tempfile
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.progress import track
-from rich.table import Table
 
-from bench.load import NUMBER, closed_loop, open_loop, requests
-from bench.processes import cpu_seconds, free_port, load_average, memory_mb, pin, running
+from bench import memory, overload, peers, refusal, rounds, stall, targets
+from bench.page import filled, part
+from bench.plot import bars
+from bench.processes import allow_many_connections, load_average, pin
+from bench.ratios import DIRECT, figure
 
-TEXT = (
-    "I have been to the lake with my sister and her two children; we had a picnic, the weather was fine, and in the "
-    "evening we made a fire and sang until it was late. Here are the pictures, tell me what you think! "
-    + NUMBER.decode()
-)
-BODY = orjson.dumps({"model": "omni-moderation-latest", "input": TEXT})
-CONNECTIONS = 32
-PATH = "/v1/moderations"
-GOAL = 2.0  # CPU of modgate over the relay's, issue A; 1.5 in C
+HERE = Path(__file__).resolve().parent
+OUT = HERE / "out" / "report.json"
+DOCS = HERE.parent / "docs"
+PARTS = ("rounds", "overload", "refusal", "memory", "stall")
 
-CONFIG = """
-server: {{host: 127.0.0.1, port: {port}}}
-storage: {{dir: {folder}/var}}
-limits: {{concurrency: 512}}
-providers:
-  vendor: {{adapter: openai, base_url: "http://127.0.0.1:{vendor}/v1", api_key: bench, max_concurrency: 512}}
-routes:
-  default: {{text: {{ask: [vendor]}}, image: {{ask: [vendor]}}}}
-policies: {{dir: {policies}, default: social}}
-"""
+stderr = Console(stderr=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=4.0, help="of each flat-out measurement")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--peers", choices=("none", "all"), default="all", help="LiteLLM and Portkey too")
+    parser.add_argument("--rounds", type=int, help="5 unless said otherwise; with --quick 1")
+    parser.add_argument("--quick", action="store_true", help="fractions of seconds: whether it works, not how fast")
+    parser.add_argument("--only", action="append", choices=PARTS, help="this part; may be said again")
+    parser.add_argument("--json", action="store_true", help="the report on stdout, instead of tables")
+    parser.add_argument("--docs", action="store_true", help="write docs/performance.md and its plot")
     asked = parser.parse_args()
-    report = measure(asked.rounds, asked.seconds)
+    lengths = rounds.QUICK if asked.quick else rounds.Lengths()
+    report = measure(replace(lengths, rounds=asked.rounds or lengths.rounds), asked.only or PARTS, asked.peers == "all")
+    OUT.parent.mkdir(exist_ok=True)
+    OUT.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2))
+    if asked.docs:
+        write(report)
     if asked.json:
-        sys.stdout.buffer.write(orjson.dumps(report, option=orjson.OPT_INDENT_2) + b"\n")
+        sys.stdout.buffer.write(OUT.read_bytes() + b"\n")
     else:
-        show(report)
+        Console().print(Markdown(part(report)))
 
 
-def measure(rounds: int, seconds: float) -> dict[str, Any]:
-    """All figures of all rounds, and the ratio of each round."""
-    with tempfile.TemporaryDirectory(prefix="modgate-bench-") as folder, ExitStack() as stack:
-        vendor, relay, gateway = free_port(), free_port(), free_port()
-        config = Path(folder) / "gateway.yaml"
-        policies = Path(__file__).resolve().parent.parent / "config" / "policies"
-        config.write_text(CONFIG.format(port=gateway, folder=folder, vendor=vendor, policies=policies))
-        start = {
-            "vendor": ("-m", "bench.vendor", str(vendor)),
-            "relay": ("-m", "bench.relay", str(relay), f"http://127.0.0.1:{vendor}/v1/moderations"),
-            "modgate": ("-m", "gateway.cli", "serve", "--config", str(config)),
-        }
-        targets = ["relay", "modgate"]
-        ports = {"vendor": vendor, "relay": relay, "modgate": gateway}
-        pids = {
-            name: stack.enter_context(running(*command, port=ports[name], log=Path(folder) / f"{name}.log"))
-            for name, command in start.items()
-        }
-        for name, pid in pids.items():  # what is measured has a core of its own; the vendor shares ours
-            pin(pid, 0 if name in targets else 1)
-        pin(os.getpid(), 1)
-        for name in targets:
-            asyncio.run(closed_loop(ports[name], requests(ports[name], PATH, BODY), CONNECTIONS, 1.0))
-        taken = []
-        for number in track(range(rounds), description="Rounds", console=Console(stderr=True)):
-            order = targets if number % 2 == 0 else targets[::-1]
-            taken.append({name: figures(ports[name], pids[name], seconds) for name in order})
-        return {"rounds": taken, "ratios": ratios(taken), "goal": GOAL, "load": load_average()}
+def measure(lengths: rounds.Lengths, parts: Collection[str], with_peers: bool) -> dict[str, Any]:
+    """Everything that was asked for, one part after the other."""
+    allow_many_connections()
+    pin(os.getpid(), targets.OURS)
+    report: dict[str, Any] = {
+        "made": datetime.now(UTC).date().isoformat(),
+        "machine": {"cores": os.cpu_count(), "cpu": _cpu(), "load": load_average()},
+        "targets": {},
+        "missing": {},
+        "rounds": [],
+        "slow": [],
+    }
+    with tempfile.TemporaryDirectory(prefix="modgate-bench-") as name:
+        folder = Path(name)
+        with targets.vendor(folder) as vendor:
+            if "rounds" in parts:
+                report |= _side_by_side(folder, vendor, lengths, with_peers)
+            scenarios: dict[str, Callable[[], dict[str, Any]]] = {
+                "overload": lambda: overload.measured(folder, vendor, 2 * lengths.flat),
+                "refusal": lambda: refusal.measured(folder, vendor, lengths.flat),
+                "memory": lambda: memory.measured(folder, vendor, lengths.flat),
+                "stall": lambda: stall.measured(folder, vendor, 6 * lengths.rounds),
+            }
+            for each, scenario in scenarios.items():
+                if each in parts:
+                    stderr.print(f"{each.capitalize()} …")
+                    report[each] = scenario()
+    return report
 
 
-def figures(port: int, pid: int, seconds: float) -> dict[str, float]:
-    """One target in one round: flat out, then 25 a second."""
-    sent = requests(port, PATH, BODY)
-    before = cpu_seconds(pid)
-    flat = asyncio.run(closed_loop(port, sent, CONNECTIONS, seconds))
-    between = cpu_seconds(pid)
-    calm = asyncio.run(open_loop(port, sent, 25, seconds))
-    after = cpu_seconds(pid)
+def _side_by_side(folder: Path, vendor: targets.Target, lengths: rounds.Lengths, with_peers: bool) -> dict[str, Any]:
+    with ExitStack() as stack:
+        found, missing = peers.ready(stderr.print) if with_peers else ([], {})
+        stderr.print("Starting …")
+        ours = stack.enter_context(targets.ours(folder, vendor.port))
+        theirs, silent = stack.enter_context(peers.running_peers(found, folder, vendor.port))
+        failed = rounds.warm_up([*ours, *theirs], lengths.warm)
+        measured = [target for target in (*ours, *theirs) if target.name not in failed]
+        taken = rounds.measured(vendor, measured, lengths, _told("Rounds"))
+        slow = rounds.measured_slow(vendor, measured, lengths, _told("Rounds, vendor of 50 ms"))
     return {
-        "cpu_us": (between - before) / len(flat.latencies) * 1e6,
-        "rps": flat.rps,
-        "cpu_us_at_25": (after - between) / len(calm.latencies) * 1e6,
-        "p50_ms_at_25": calm.quantile(0.5) * 1000,
-        "p99_ms_at_25": calm.quantile(0.99) * 1000,
-        "memory_mb": memory_mb(pid),
-        "errors": float(flat.errors + calm.errors),
+        "targets": {target.name: target.about for target in (vendor, *measured)},
+        "missing": {**missing, **silent, **failed},
+        "rounds": taken,
+        "slow": slow,
     }
 
 
-def ratios(taken: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
-    """modgate over relay, round by round: median, least, most."""
-    found = {}
-    for figure in ("cpu_us", "rps", "cpu_us_at_25", "p50_ms_at_25", "memory_mb"):
-        each = [round_["modgate"][figure] / round_["relay"][figure] for round_ in taken]
-        found[figure] = {"median": statistics.median(each), "min": min(each), "max": max(each)}
-    return found
+def _told(what: str) -> rounds.Each:
+    return lambda numbers: track(list(numbers), description=what, console=stderr)
 
 
-def show(report: dict[str, Any]) -> None:
-    """A table a person can read."""
-    table = Table("", "relay", "modgate", "ratio (min..max)", title="One vendor, evidence durable", header_style="bold")
-    names = {
-        "cpu_us": "CPU µs a request, flat out",
-        "rps": "requests a second, 32 connections",
-        "cpu_us_at_25": "CPU µs a request at 25/s",
-        "p50_ms_at_25": "p50 ms at 25/s",
-        "memory_mb": "memory MB (PSS)",
-    }
-    for figure, name in names.items():
-        middle = {
-            who: statistics.median(round_[who][figure] for round_ in report["rounds"]) for who in ("relay", "modgate")
-        }
-        ratio = report["ratios"][figure]
-        span = f"{ratio['median']:.2f} ({ratio['min']:.2f}..{ratio['max']:.2f})"
-        table.add_row(name, f"{middle['relay']:,.1f}", f"{middle['modgate']:,.1f}", span)
-    console = Console()
-    console.print(table)
-    reached = report["ratios"]["cpu_us"]["median"] <= report["goal"]
-    errors = sum(figures["errors"] for round_ in report["rounds"] for figures in round_.values())
-    console.print(
-        f"Goal: CPU at most {report['goal']} times the relay's: {'reached' if reached else 'missed'}. "
-        f"Errors: {errors:.0f}."
-    )
+def write(report: dict[str, Any]) -> None:
+    """Into docs/."""
+    page = DOCS / "performance.md"
+    page.write_text(filled(page.read_text("utf-8"), report), "utf-8")
+    shown = [
+        (about, span)
+        for name, about in report["targets"].items()
+        if name != DIRECT and (span := figure(report["rounds"], "cpu_us", name))
+    ]
+    if shown:
+        (DOCS / "performance.svg").write_text(bars("CPU µs a request, flat out (logarithmic)", shown), "utf-8")
+
+
+def _cpu() -> str:
+    """As Linux calls it."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown CPU")
 
 
 if __name__ == "__main__":

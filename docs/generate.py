@@ -26,6 +26,7 @@ from gateway.settings import (
     KeySettings,
     LegSettings,
     LimitSettings,
+    NearSettings,
     PoliciesSettings,
     ServerSettings,
     StorageSettings,
@@ -51,6 +52,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("canaries", CanarySettings),
     ("debt", DebtSettings),
     ("routes.<name>.text · image", LegSettings),
+    ("routes.<name>.image.cache", NearSettings),
     ("policies", PoliciesSettings),
     ("providers.<name>", VendorSettings),
 )

@@ -81,6 +81,7 @@ def _wrong_routes(document: Document, file: FileSettings, providers: Providers) 
             leg = route.leg(modality)
             if leg is not None:
                 yield from _wrong_leg(document, (*where, modality.value), leg, providers)
+                yield from _wrong_near(document, (*where, modality.value, "cache", "near_duplicates"), leg, file)
 
 
 def _wrong_leg(document: Document, where: Where, leg: LegSettings, providers: Providers) -> Iterator[Problem]:
@@ -100,6 +101,14 @@ def _wrong_leg(document: Document, where: Where, leg: LegSettings, providers: Pr
     if leg.need > most:
         detail = f"need is {document.shown((*where, 'need'))}, more than the {most} in ask and fallback"
         yield document.error((*where, "need"), detail)
+
+
+def _wrong_near(document: Document, at: Where, leg: LegSettings, file: FileSettings) -> Iterator[Problem]:
+    if leg.cache.near_duplicates and at[2] != Modality.IMAGE:
+        yield document.error(at, "near_duplicates is for image", "texts are compared as they stand", key=True)
+    elif leg.cache.near_duplicates and not file.cache.enabled:
+        hint = "take the line away here, or cache: {enabled: false}"
+        yield document.error(at, "near_duplicates needs what cache.enabled switches off", hint, key=True)
 
 
 def _wrong_strategy(document: Document, where: Where, leg: LegSettings) -> Iterator[Problem]:

@@ -118,12 +118,21 @@ class Text:
         return Modality.TEXT
 
 
+@dataclass(frozen=True, slots=True)
+class Pdq:
+    """What a picture nearly is: 32 bytes of hash, and how far it can be trusted, 0..100."""
+
+    hash: bytes
+    quality: int
+
+
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Image:
     """A picture after the guard: one view if it is still and opaque, several if it moves or is see-through.
 
     `digest` is the SHA-256 (hex) of the bytes as they came. `unseen` counts frames that no view shows.
-    `url` is the address the caller gave, if any: some vendors take nothing else.
+    `url` is the address the caller gave, if any: some vendors take nothing else. `pdq` is of a picture with one view,
+    where a route asks for it.
     """
 
     digest: str
@@ -132,6 +141,7 @@ class Image:
     frames: int = 1
     unseen: int = 0
     url: str | None = None
+    pdq: Pdq | None = None
 
     @property
     def modality(self) -> Modality:
@@ -242,8 +252,19 @@ class Fitted:
 
 
 @frozen
+class Alike:
+    """The picture, by its SHA-256 (hex), for which another was taken, and how many of 256 bits of PDQ lie between."""
+
+    sha256: str
+    distance: int
+
+
+@frozen
 class Reading:
-    """What one provider said about some inputs: in our words, and as it came."""
+    """What one provider said about some inputs: in our words, and as it came.
+
+    With `like` it was said of a picture that is nearly the same.
+    """
 
     provider: str
     inputs: tuple[int, ...]
@@ -255,6 +276,7 @@ class Reading:
     latency_ms: float
     status: str = "ok"
     fitted: tuple[Fitted, ...] = ()
+    like: Alike | None = None
 
 
 @frozen
@@ -326,7 +348,12 @@ class Coverage:
 
 @frozen
 class Decision:
-    """What the policy says of one submission, with everything needed to explain it."""
+    """What the policy says of one submission, with everything needed to explain it.
+
+    `effects` are what is to be done besides, `escalate` where a named person has to see it; `exempted` reads
+    `<exemption>: <what it lifted>`; `shadow` are rules that were true and only watch. `hits` and `unknown` say of every
+    rule, in the order of the file, whether it was true or unknown on some input: bits, in words of 64.
+    """
 
     action: Action
     reasons: tuple[Reason, ...]
@@ -335,3 +362,8 @@ class Decision:
     coverage: Coverage
     max_category: str | None
     max_score: int | None
+    effects: tuple[str, ...] = ()
+    exempted: tuple[str, ...] = ()
+    shadow: tuple[str, ...] = ()
+    hits: tuple[int, ...] = ()
+    unknown: tuple[int, ...] = ()

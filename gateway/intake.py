@@ -30,10 +30,12 @@ class Picture:
 class Intake:
     """The way in, for every dialect and for the command line."""
 
-    def __init__(self, limits: LimitSettings, pool: DecodePool, fetcher: Fetcher):
+    def __init__(self, limits: LimitSettings, pool: DecodePool, fetcher: Fetcher, printed: bool = False):
+        """`printed`: pictures get a PDQ."""
         self._limits = limits
         self._pool = pool
         self._fetcher = fetcher
+        self._printed = printed
 
     async def content(
         self, text: str | None, pictures: Sequence[Picture], context: Mapping[str, Any], *, at: str = "/text"
@@ -75,7 +77,8 @@ class Intake:
             data = picture.data
             if data is None:
                 data = (await self._fetcher.fetch(str(picture.url))).data
-            return await guard_image(data, self._pool, url=picture.url, max_bytes=self._limits.image_bytes)
+            most, printed = self._limits.image_bytes, self._printed
+            return await guard_image(data, self._pool, url=picture.url, max_bytes=most, printed=printed)
         except RequestError as error:
             error.at = error.at or picture.at
             raise

@@ -7,19 +7,23 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from gateway.aftermath import Aftermath
 from gateway.dispatch.cache import Asker
 from gateway.dispatch.fanout import Asked, Guidance, Route, ask
 from gateway.dispatch.question import Provider
 from gateway.domain import Answer, Content, Decision, Image, Role
-from gateway.errors import BadContent, Overloaded, UnknownPolicy
+from gateway.errors import BadContent, NotFound, Overloaded, UnknownPolicy
 from gateway.frozen import frozen
 from gateway.ledger import Debt, Ledger
 from gateway.policy.book import PolicyBook
-from gateway.policy.bounds import holes, settled
-from gateway.policy.decide import InputFacts, decide
+from gateway.policy.bounds import holes, settled, suspects
+from gateway.policy.decide import decide
+from gateway.policy.explain import explain
 from gateway.policy.policy import Policy
+from gateway.policy.tally import InputFacts
 from gateway.record import PolicyName, Record, Timings, Unheard, digest
 from gateway.suggest import did_you_mean
 
@@ -88,11 +92,11 @@ class Moderator:
                 hint="Send it again; if bodies take long to come in, raise limits.wait.",
                 retry_after=1,
             )
-        route, policy = self._route(submission.route), self._policies.get(submission.policy)
+        route, policy = self._route(submission.route), self._policy(submission)
         content = submission.content
         if not content.inputs:
             raise BadContent("empty_submission", "There is nothing to moderate.", hint="Send text, images or both.")
-        heard = await ask(content, route, self._asker, _guidance(policy, submission, route))
+        heard = await ask(content, route, self._asker, _guidance(policy, submission, route, self._objects))
         record = self._record(submission, route, policy, heard, started)
         debt = self._owed(record, submission) if record.degraded else None
         try:
@@ -104,7 +108,7 @@ class Moderator:
         if heard.pending:
 
             def again(late: Sequence[Answer]) -> Decision:
-                return decide(policy, _facts(content, (*heard.answers, *late), route), submission.locale)
+                return decide(policy, _facts(content, (*heard.answers, *late), route, self._objects), submission.locale)
 
             self._aftermath.follow(record, heard.pending, again)
         return record
@@ -114,17 +118,25 @@ class Moderator:
 
         Raises UnknownPolicy where the route or policy is gone.
         """
-        named, policy = self._route(submission.route), self._policies.get(submission.policy)
+        named, policy = self._route(submission.route), self._policy(submission)
         route = Route(named.name, {modality: replace(leg, shadow=()) for modality, leg in named.legs.items()})
         started = time.perf_counter()
-        heard = await ask(submission.content, route, self._fresh, _guidance(policy, submission, route))
+        heard = await ask(submission.content, route, self._fresh, _guidance(policy, submission, route, self._objects))
         heard.give_up()
         return self._record(submission, route, policy, heard, started)
+
+    def explain(self, record: Record) -> Mapping[str, Any]:
+        """Why it was decided so. Raises NotFound where its policy has changed since, or its route is gone."""
+        policy = self._policies.get(record.policy.name).under(record.context, record.tenant)
+        if policy.hash != record.policy.hash or record.route not in self._routes:
+            hint = "Versions are in the policies' history; `modgate policy explain` takes a file."
+            raise NotFound("policy_has_changed", "The policy this was decided under is no longer here.", hint=hint)
+        return explain(policy, _stored(record, self._routes[record.route]))
 
     def _record(self, submission: Submission, route: Route, policy: Policy, heard: Asked, started: float) -> Record:
         content, answers = submission.content, heard.answers
         asked = time.perf_counter()
-        decision = decide(policy, _facts(content, answers, route), submission.locale)
+        decision = decide(policy, _facts(content, answers, route, self._objects), submission.locale)
         decided = time.perf_counter()
         return Record(
             id=_new_id(),
@@ -132,7 +144,7 @@ class Moderator:
             tenant=submission.tenant,
             request_id=submission.request_id,
             route=route.name,
-            policy=PolicyName(policy.name, policy.version, policy.hash),
+            policy=PolicyName(policy.name, policy.version, policy.hash, policy.resolved, policy.overlays),
             context=content.context,
             content=tuple(digest(part) for part in content.inputs),
             answers=answers,
@@ -145,6 +157,10 @@ class Moderator:
             key=submission.key,
             saved=_saved(content, answers, route),
         )
+
+    def _policy(self, submission: Submission) -> Policy:
+        """As it is for this tenant, surface and country."""
+        return self._policies.get(submission.policy).under(submission.content.context, submission.tenant)
 
     def _route(self, name: str | None) -> Route:
         try:
@@ -165,25 +181,27 @@ def _subject(content: Content) -> str:
     return str(user) if user is not None else content.inputs[0].digest
 
 
-def _guidance(policy: Policy, submission: Submission, route: Route) -> Guidance:
+def _guidance(policy: Policy, submission: Submission, route: Route, objects: tuple[str, ...]) -> Guidance:
     """The policy's judgement, for dispatch, which knows none."""
     content = submission.content
 
     def nothing_left(index: int, answers: Sequence[Answer], remaining: Sequence[Provider]) -> bool:
-        fact = _fact(content, index, answers, route)
+        fact = _fact(content, index, answers, route, objects)
         return settled(policy, fact, {provider.name: provider.sees[fact.modality] for provider in remaining})
 
     def unseen(index: int, answers: Sequence[Answer]) -> frozenset[str]:
-        return holes(policy, _fact(content, index, answers, route))
+        return holes(policy, _fact(content, index, answers, route, objects))
 
-    return Guidance(submission.tenant, _subject(content), nothing_left, unseen)
-
-
-def _facts(content: Content, answers: Sequence[Answer], route: Route) -> list[InputFacts]:
-    return [_fact(content, index, answers, route) for index in range(len(content.inputs))]
+    return Guidance(submission.tenant, _subject(content), nothing_left, unseen, partial(suspects, policy))
 
 
-def _fact(content: Content, index: int, answers: Sequence[Answer], route: Route) -> InputFacts:
+def _facts(content: Content, answers: Sequence[Answer], route: Route, objects: tuple[str, ...]) -> list[InputFacts]:
+    return [_fact(content, index, answers, route, objects) for index in range(len(content.inputs))]
+
+
+def _fact(
+    content: Content, index: int, answers: Sequence[Answer], route: Route, objects: tuple[str, ...]
+) -> InputFacts:
     part = content.inputs[index]
     leg = route.legs[part.modality]
     return InputFacts(
@@ -193,7 +211,26 @@ def _fact(content: Content, index: int, answers: Sequence[Answer], route: Route)
         need=leg.need,
         unseen=part.unseen if isinstance(part, Image) else 0,
         place=index,
+        context=content.context,
+        objects=objects,
     )
+
+
+def _stored(record: Record, route: Route) -> list[InputFacts]:
+    """What the decision was made on, as it is kept; who could have seen what is as the route has it now."""
+    return [
+        InputFacts(
+            modality=part.type,
+            answers=tuple([answer for answer in record.answers if answer.input == place]),
+            sees={provider.name: provider.sees[part.type] for provider in route.legs[part.type].providers},
+            need=route.legs[part.type].need,
+            unseen=part.unseen,
+            place=place,
+            context=record.context,
+            objects=record.objects,
+        )
+        for place, part in enumerate(record.content)
+    ]
 
 
 def _degraded(answers: tuple[Answer, ...]) -> bool:

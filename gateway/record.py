@@ -43,11 +43,16 @@ class Timings:
 
 @frozen
 class PolicyName:
-    """Which policy decided. The hash is its identity, the version a counter for people."""
+    """Which policy decided. The hash is its identity, the version a counter for people.
+
+    `overlays` are those it was decided under, and `resolved` the hash of the policy with them on it.
+    """
 
     name: str
     version: int
     hash: str
+    resolved: str = ""
+    overlays: tuple[str, ...] = ()
 
 
 @frozen
@@ -167,7 +172,8 @@ def answer(record: Record) -> dict[str, Any]:
         ],
         "providers": [*map(_provider, record.answers), *map(_unheard, record.unheard)],
         "coverage": {"required": decision.coverage.required, "missing": decision.coverage.missing},
-        "policy": {"name": record.policy.name, "version": record.policy.version, "hash": record.policy.hash},
+        "effects": decision.effects,
+        "policy": _policy(record.policy),
         "degraded": record.degraded,
         "tier": record.tier,
         "latency_ms": round(record.timings.total, 2),
@@ -199,6 +205,8 @@ def evidence(case: Case) -> dict[str, Any]:
         "raw": [_raw(outcome) for outcome in _outcomes((*record.answers, *case.late))],
         "late": [_late(answer) for answer in case.late],
         "revisions": [_revision(revision) for revision in case.revisions],
+        "exempted": record.decision.exempted,
+        "shadow_rules": record.decision.shadow,
         "timings": {"vendors_ms": round(record.timings.vendors, 2), "policy_ms": round(record.timings.policy, 3)},
     }
 
@@ -206,6 +214,16 @@ def evidence(case: Case) -> dict[str, Any]:
 def share(score: int | None) -> float | None:
     """0..10,000 as 0..1."""
     return None if score is None else score / FULL
+
+
+def _policy(policy: PolicyName) -> dict[str, Any]:
+    return {
+        "name": policy.name,
+        "version": policy.version,
+        "hash": policy.hash,
+        "resolved": policy.resolved or policy.hash,
+        "overlays": policy.overlays,
+    }
 
 
 def _reason(reason: Reason) -> dict[str, Any]:
@@ -244,7 +262,8 @@ def _provider(answer: Answer) -> dict[str, Any]:
     if isinstance(outcome, Failure):
         return {**told, "model": None, "error": outcome.detail}
     opinion = {"opinion": outcome.opinion.verdict} if outcome.opinion else {}
-    return {**told, "model": outcome.model, "error": None, **opinion}
+    like = {"like": outcome.like} if outcome.like else {}
+    return {**told, "model": outcome.model, "error": None, **opinion, **like}
 
 
 def _unheard(question: Unheard) -> dict[str, Any]:

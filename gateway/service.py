@@ -17,8 +17,10 @@ from gateway.canaries.patrol import Canaries
 from gateway.config import Config
 from gateway.debt.owing import Owing
 from gateway.debt.payer import Payer
-from gateway.dispatch.cache import Asker, Memory
+from gateway.dispatch.breaker import Circuit
+from gateway.dispatch.cache import Asker
 from gateway.dispatch.fanout import Route
+from gateway.dispatch.memory import Memory
 from gateway.dispatch.question import Fit, Provider
 from gateway.dispatch.strategies import Leg
 from gateway.domain import Modality, Needs
@@ -35,6 +37,12 @@ from gateway.media.workshop import Workshop
 from gateway.moderation import Moderator
 from gateway.policy.book import PolicyBook
 from gateway.policy.messages import Messages
+from gateway.replicas.answers import SharedAnswers
+from gateway.replicas.hints import Hints
+from gateway.replicas.line import Line
+from gateway.replicas.purse import Purse
+from gateway.replicas.rates import Rates
+from gateway.replicas.versions import version_of
 from gateway.senders import open_senders
 from gateway.spending import Spending
 from gateway.store.database import Database
@@ -47,7 +55,10 @@ from gateway.witness import Witness
 
 @dataclass(frozen=True)
 class Service:
-    """A gateway ready to answer, without its web. `outbox` is None where no `server.public_url` is set."""
+    """A gateway ready to answer, without its web.
+
+    `outbox` is None where no `server.public_url` is set, `line` and `hints` where no `storage.redis` is.
+    """
 
     config: Config
     taxonomy: Taxonomy
@@ -60,6 +71,10 @@ class Service:
     moderator: Moderator
     outbox: Outbox | None
     spends: Spends
+    purse: Purse
+    rates: Rates
+    line: Line | None
+    hints: Hints | None
     debts: Debts
     payer: Payer
     canaries: Canaries
@@ -71,16 +86,22 @@ async def open_service(config: Config, witness: Witness | None = None) -> AsyncI
     """Open everything, models warmed up; close it in the opposite order. Raises ConfigError."""
     witness = witness or Witness()
     taxonomy = Taxonomy.from_file(paths.TAXONOMY)
-    policies = PolicyBook(config.policies.dir, config.policies.default, taxonomy, Messages.from_file(paths.MESSAGES))
+    messages, names = Messages.from_file(paths.MESSAGES), frozenset(config.providers)
+    policies = PolicyBook(config.policies.dir, config.policies.default, taxonomy, messages, names)
     policies.load()
     tables = load_tables(config, taxonomy)
     async with AsyncExitStack() as stack:
         database = await Database.open(config.storage.dir)
         stack.push_async_callback(database.close)
         senders = await stack.enter_async_context(open_senders(config))
-        providers = make_providers(config, tables, senders, witness)
+        line = await _open_line(config, witness, stack)
+        versions = _versions(config)
+        hints = Hints(line, versions) if line else None
+        providers = make_providers(config, tables, senders, witness, hints)
         routes = lay_routes(config, providers)
-        pool = DecodePool(preload=(*PRELOAD, *_decoding(providers)), on_loss=witness.decoder_lost)
+        compares = any(leg.near is not None for route in routes.values() for leg in route.legs.values())
+        also = [*_decoding(providers), *(["gateway.media.prints", "gateway.pdq"] if compares else [])]
+        pool = DecodePool(preload=(*PRELOAD, *also), on_loss=witness.decoder_lost)
         stack.push_async_callback(pool.close)
         outbox = await Outbox.open(config.storage.dir, config.server.public_url) if config.server.public_url else None
         fitter = Fitter(pool, outbox)
@@ -97,16 +118,18 @@ async def open_service(config: Config, witness: Witness | None = None) -> AsyncI
         ledger = DatabaseLedger(database)
         objects = tuple(name for name in providers if tables[name].objects)
         spends, debts = Spends(database.reader), Debts(database.reader)
-        spending = Spending(_prices(config), spends.add, witness)
+        purse = Purse(spends.add, spends.today, line)
+        spending = Spending(_prices(config), purse.add, witness)
         aftermath = Aftermath(ledger, spending.came_late)
         stack.push_async_callback(aftermath.close)
         cache = config.cache
-        asker = Asker(Memory(cache.ttl, cache.size) if cache.enabled else None)
+        shared = SharedAnswers(line, cache.ttl, versions) if line else None
+        asker = Asker(Memory(cache.ttl, cache.size) if cache.enabled else None, shared)
         owing = Owing(config.debt, lambda: debts.tally, witness.debt_lost)
         moderator = Moderator(routes, policies, asker, ledger, aftermath, objects, spending.decided, owing.debt)
         payer = Payer(debts, moderator, ledger, providers, config.debt, witness)
         replays = Replays(database.reader)
-        intake = Intake(config.limits, pool, fetcher)
+        intake = Intake(config.limits, pool, fetcher, compares)
         book = Book(config.storage.dir)
         stack.callback(book.close)
         canaries = Canaries(providers, tables, _asked(routes), taxonomy, intake, database, book, witness)
@@ -124,11 +147,30 @@ async def open_service(config: Config, witness: Witness | None = None) -> AsyncI
             moderator=moderator,
             outbox=outbox,
             spends=spends,
+            purse=purse,
+            rates=Rates(line),
+            line=line,
+            hints=hints,
             debts=debts,
             payer=payer,
             canaries=canaries,
             drills=drills,
         )
+
+
+async def _open_line(config: Config, witness: Witness, stack: AsyncExitStack) -> Line | None:
+    if config.storage.redis is None:
+        return None
+    line = Line(config.storage.redis.get_secret_value(), witness)
+    stack.push_async_callback(line.close)
+    await line.open()
+    return line
+
+
+def _versions(config: Config) -> dict[str, str]:
+    """What the answers of each provider rest on."""
+    tables = {name: _table_file(config, name).read_bytes() for name in config.providers}
+    return {name: version_of(settings, tables[name]) for name, settings in config.providers.items()}
 
 
 def _prices(config: Config) -> dict[str, float]:
@@ -161,9 +203,19 @@ def _own_labels(config: Config, name: str, taxonomy: Taxonomy) -> dict[str, str]
 
 
 def make_providers(
-    config: Config, tables: Mapping[str, VendorTable], senders: Mapping[str, Transport], witness: Witness
+    config: Config,
+    tables: Mapping[str, VendorTable],
+    senders: Mapping[str, Transport],
+    witness: Witness,
+    hints: Hints | None,
 ) -> dict[str, Provider]:
     """Every enabled provider by name, not yet open."""
+
+    def changed(name: str, operation: Modality, circuit: Circuit) -> None:
+        witness.circuit_changed(name, operation, circuit)
+        if hints:
+            hints.changed(name, operation, circuit)
+
     providers = {}
     for name, settings in config.providers.items():
         if settings.enabled:
@@ -175,7 +227,7 @@ def make_providers(
                 table.translate,
                 sees,
                 senders[name],
-                on_change=witness.circuit_changed,
+                on_change=changed,
             )
     return providers
 
@@ -218,6 +270,7 @@ def _leg(config: Config, route: str, modality: Modality, providers: Mapping[str,
         tuple(providers[name] for name in settings.shadow),
         settings.hedge_after,
         tuple((settings.split or {}).values()),
+        settings.cache.distance if settings.cache.near_duplicates else None,
     )
     _check_need(config, ("routes", route, modality.value, "need"), leg)
     return leg

@@ -56,6 +56,15 @@ def _public_url(written: str) -> str:
     return written.rstrip("/")
 
 
+def _redis(written: SecretStr) -> SecretStr:
+    """The form alone, and no word of what was written: there is a password in it."""
+    sign_in, place = r"([^\s/?#@]*@)?", r"[^\s/?#@]+"
+    forms = (rf"rediss?://{sign_in}{place}(/\d{{0,4}})?", rf"unix://{sign_in}/{place}(/{place})*")
+    if not any(re.fullmatch(form, written.get_secret_value()) for form in forms):
+        raise ValueError("a Redis is redis[s]://[[user]:password@]host[:port][/number], or unix:// and a path")
+    return written
+
+
 def _not_available(written: Any) -> Any:
     if written is not None and written != []:
         raise PydanticCustomError("not_available", "is not available in this version")
@@ -68,6 +77,7 @@ Money = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Port = Annotated[Whole, Field(ge=1, le=65_535)]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
+RedisUrl = Annotated[SecretStr, AfterValidator(_redis)]
 Later = Annotated[None, BeforeValidator(_not_available)]
 
 
@@ -121,12 +131,12 @@ class AuthSettings(Settings):
 
 
 class StorageSettings(Settings):
-    """Where decisions and media are kept."""
+    """Where decisions and media are kept. `redis` is what replicas share of limits, answers and breakers."""
 
     dir: Located = Field(default=Path("var"), validate_default=True)
     database: Later = None
     objects: Later = None
-    redis: Later = None
+    redis: RedisUrl | None = None
 
 
 class FetchSettings(Settings):
@@ -181,6 +191,16 @@ class DebtSettings(Settings):
     bytes: Size = 500_000_000
 
 
+class NearSettings(Settings):
+    """Whether a picture nearly the same as another may have its answers, and how many of 256 bits of PDQ may differ.
+
+    For `image` only, and off unless switched on: a small change that matters may be as near.
+    """
+
+    near_duplicates: bool = False
+    distance: Annotated[Whole, Field(ge=0, le=31)] = 8
+
+
 class LegSettings(Settings):
     """Whom a route asks about one modality. `need` is how many must answer, `deadline` seconds for all of it.
 
@@ -196,6 +216,7 @@ class LegSettings(Settings):
     shadow: tuple[Name, ...] = ()
     hedge_after: Duration | None = None
     split: dict[Name, Annotated[float, Field(gt=0)]] | None = Field(default=None, min_length=1)
+    cache: NearSettings = NearSettings()
 
     @model_validator(mode="before")
     @classmethod

@@ -36,5 +36,11 @@ class Witness:
     def drilled(self, provider: str, scenario: str, on: bool) -> None:
         """A provider begins, or stops, to fail on purpose."""
 
+    def redis_changed(self, well: bool, why: str) -> None:
+        """What replicas share is there again, or gone; `why` is the kind of error."""
+
+    def redis_missed(self, purpose: str, why: str) -> None:
+        """Something was done without it: cache, rate, spend or hint; lost, slow, full, refused or broken."""
+
     def decoder_lost(self, cause: str) -> None:
         """An image decoder had to be killed, for one of a few causes."""

@@ -7,6 +7,7 @@ from io import BytesIO
 
 import PIL.Image
 from aiohttp import web
+from aiohttp.web_app import _cached_build_middleware
 
 from gateway import paths, registry
 from gateway.config import load_config
@@ -36,6 +37,7 @@ async def serving(config, folder, **env):
         yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+        _cached_build_middleware.cache_clear()  # it would keep this gateway, with all it has read, for a thousand more
 
 
 def response(body=b"", status="200 OK", **headers):

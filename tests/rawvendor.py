@@ -20,7 +20,7 @@ from gateway.errors import VendorError
 from gateway.wire import Call, Reply
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
-PATIENCE = 3.0  # seconds within which every answer and every failure has come
+PATIENCE = 30.0  # seconds within which every answer and every failure has come, on a busy machine too
 
 Serves = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

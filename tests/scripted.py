@@ -30,7 +30,7 @@ CLEAN = Look((Finding("hate", 0.0),))
 HATE = Look((Finding("hate", 1.0),))
 FOREVER = 1e9
 
-Step = float | Look | BaseException | Callable[[Content], Look]
+Step = float | asyncio.Event | Look | BaseException | Callable[[Content], Look]
 
 
 class Scripted(LocalAdapter):
@@ -65,7 +65,7 @@ class Scripted(LocalAdapter):
                     return step
                 if callable(step):
                     return step(content)
-                await asyncio.sleep(step)
+                await (step.wait() if isinstance(step, asyncio.Event) else asyncio.sleep(step))
             return CLEAN
         finally:
             self.busy -= 1

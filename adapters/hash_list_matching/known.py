@@ -11,7 +11,7 @@ import numpy as np
 
 from adapters.hash_list_matching.files import Bytes, HashFile, read_hashes
 from adapters.hash_list_matching.index import Index
-from adapters.hash_list_matching.pdq import TURNS
+from gateway.pdq import TURNS
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from gateway.frozen import frozen
 _SLOTS = 10  # the window is this many slots, of a tenth of it each
 _DENIED_FOR = 300.0  # seconds after a refused key
 _REFUSED = "our key, credit or region is refused"
+_HEARD = "another replica's breaker has opened"
 
 
 class Harm(StrEnum):
@@ -42,11 +43,15 @@ class State(StrEnum):
 
 @frozen
 class Circuit:
-    """How a breaker stands. `next_probe_in` is seconds, None while it is closed."""
+    """How a breaker stands. `next_probe_in` is seconds, None while it is closed.
+
+    `heard`: for what another replica said, and not for what was found here.
+    """
 
     state: State
     reason: str = ""
     next_probe_in: float | None = None
+    heard: bool = False
 
 
 @dataclass(slots=True)
@@ -81,6 +86,7 @@ class Breaker:
         self._reason = ""
         self._probes = 0  # under way
         self._passed = 0  # probes that did well since it is half-open
+        self._sure_until = 0.0  # until then we know better than other replicas
 
     def admit(self, now: float) -> int:
         """The number by which this call is a probe, 0 if it is none. Raises as `check` does."""
@@ -117,13 +123,28 @@ class Breaker:
         if probe and probe == self._number:
             self._probes -= 1
 
+    def doubt(self, now: float) -> None:
+        """Another replica's breaker has opened: where ours is closed, a probe decides.
+
+        Where it does well, nobody is believed for as long as a breaker stays open at most: a replica that is itself
+        cut off says the same again and again.
+        """
+        if self._settings.enabled and self._open_until is None and now >= self._sure_until:
+            self._open(now, _HEARD, 0.0)
+
+    def hope(self, now: float) -> None:
+        """Another replica's breaker has closed: a probe may be made at once."""
+        if self._open_until is not None:
+            self._open_until = min(self._open_until, now)
+
     def circuit(self, now: float) -> Circuit:
         """How it stands now."""
         if self._open_until is None:
             return Circuit(State.CLOSED)
+        heard = self._reason == _HEARD
         if now < self._open_until:
-            return Circuit(State.OPEN, self._reason, self._open_until - now)
-        return Circuit(State.HALF_OPEN, self._reason, 0.0)
+            return Circuit(State.OPEN, self._reason, self._open_until - now, heard)
+        return Circuit(State.HALF_OPEN, self._reason, 0.0, heard)
 
     def _judge_probe(self, now: float, took: float, harm: Harm) -> None:
         if harm is Harm.DENIED:
@@ -135,7 +156,7 @@ class Breaker:
         else:
             self._passed += 1
             if self._passed >= self._settings.probes:
-                self._close()
+                self._close(now)
 
     def _count(self, now: float, took: float, harm: Harm) -> None:
         slot = self._slot(now)
@@ -190,12 +211,15 @@ class Breaker:
         if self._on_change:
             self._on_change(self.circuit(now))
 
-    def _close(self) -> None:
+    def _close(self, now: float) -> None:
+        heard = self._reason == _HEARD
+        if heard:
+            self._sure_until = now + self._settings.open_most
         self._open_until = None
         self._grown = 0
         self._reason = ""
         if self._on_change:
-            self._on_change(Circuit(State.CLOSED))
+            self._on_change(Circuit(State.CLOSED, heard=heard))
 
 
 def harm_of(error: VendorError) -> Harm | None:

@@ -1,82 +1,60 @@
 """The same content is not asked about twice: not while an answer is under way, and not while it is remembered.
 
-What is remembered is what a provider said, whatever the policy: by tenant, provider and content. Failures are never
-remembered; those who waited for the same call share them. Lists of known things (tier 0) are not remembered either:
-looking is cheap, and a list may change at any moment.
+What is remembered is what a provider said, whatever the policy: by tenant, provider and content, here and where there
+is a Redis by all replicas. Failures are never remembered; those who waited for the same call share them. Lists of known
+things (tier 0) are not remembered either: looking is cheap, and a list may change at any moment.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from dataclasses import replace
+from typing import Protocol
 
 from gateway.dispatch.deadline import Deadline
+from gateway.dispatch.memory import Key, Memory
+from gateway.dispatch.near import Prints, comparable
 from gateway.dispatch.question import Provider, Question, in_vain, put
-from gateway.domain import Failure, Modality, Reading
-from gateway.frozen import frozen
+from gateway.domain import Alike, Failure, Reading
 
-Key = tuple[str | Modality, ...]
-
-_PER_SIGNAL = 300  # bytes, about
 _ANOTHERS = "no answer in time to the same question, put by another request"
 
 
-@frozen
-class _Remembered:
-    """What was said, until when it is good, and about how many bytes it takes."""
+class Elsewhere(Protocol):
+    """What replicas remember together. Nothing here raises, and nobody waits long."""
 
-    reading: Reading
-    until: float
-    size: int
+    async def get(self, key: Key) -> tuple[Reading, float] | None:
+        """What was said, and for how many more seconds that is good."""
 
-
-class Memory:
-    """The newest readings, as many as fit into `most` bytes, each for `ttl` seconds. Times are the event loop's.
-
-    A dictionary in order of use: a library's memory cache costs ten times as much a look (measured 2026-11), and
-    needs to be told how large things are all the same.
-    """
-
-    def __init__(self, ttl: float, most: int):
-        self._ttl = ttl
-        self._most = most
-        self._held: OrderedDict[Key, _Remembered] = OrderedDict()
-        self._size = 0
-
-    def get(self, key: Key, now: float) -> Reading | None:
-        """What was said, if it is still good."""
-        found = self._held.get(key)
-        if found is None or found.until <= now:
-            return None
-        self._held.move_to_end(key)
-        return found.reading
-
-    def set(self, key: Key, reading: Reading, now: float) -> None:
-        """Remember it, and forget those nobody asked for longest."""
-        size = sum(len(exchange.body) for exchange in reading.exchanges) + _PER_SIGNAL * (1 + len(reading.signals))
-        self._forget(key)
-        self._held[key] = _Remembered(reading, now + self._ttl, size)
-        self._size += size
-        while self._size > self._most:
-            self._forget(next(iter(self._held)))
-
-    def _forget(self, key: Key) -> None:
-        gone = self._held.pop(key, None)
-        self._size -= gone.size if gone else 0
+    def set(self, key: Key, reading: Reading) -> None:
+        """Tell the others."""
 
 
 class Asker:
-    """Puts questions, each once. With a `memory` of None equal questions under way are one all the same."""
+    """Puts questions, each once. With a `memory` of None equal questions under way are one all the same.
 
-    def __init__(self, memory: Memory | None):
+    `elsewhere` is asked for what the memory does not hold, by the one who would ask the provider next.
+    """
+
+    def __init__(self, memory: Memory | None, elsewhere: Elsewhere | None = None):
         self._memory = memory
+        self._elsewhere = elsewhere
+        self._prints = Prints()
         self._under_way: dict[Key, asyncio.Future[Reading | Failure]] = {}
 
     async def put(
-        self, tenant: str, question: Question, provider: Provider, deadline: Deadline, share: float
+        self,
+        tenant: str,
+        question: Question,
+        provider: Provider,
+        deadline: Deadline,
+        share: float,
+        near: int | None = None,
     ) -> Reading | Failure:
-        """As `question.put`, with the status `cached` where nothing had to be asked."""
+        """As `question.put`, with the status `cached` where nothing had to be asked.
+
+        With `near`, what was said of a picture at most so many bits of its PDQ away will do.
+        """
         if provider.adapter.tier == 0:
             return await put(question, provider, deadline, share)
         key = (tenant, provider.name, *question.inputs, *[part.digest for part in question.content.inputs])
@@ -92,24 +70,54 @@ class Asker:
             if not under_way.cancelled():
                 outcome = under_way.result()
                 return _again(outcome, question) if isinstance(outcome, Reading) else outcome
-        return await self._lead(key, question, provider, deadline, share)
+        return await self._lead(key, question, provider, deadline, share, near)
 
     async def _lead(
-        self, key: Key, question: Question, provider: Provider, deadline: Deadline, share: float
+        self, key: Key, question: Question, provider: Provider, deadline: Deadline, share: float, near: int | None
     ) -> Reading | Failure:
         """Ask, for all who want to know the same meanwhile. Where we are cancelled, one of them asks instead."""
         self._under_way[key] = mine = asyncio.get_running_loop().create_future()
         try:
-            outcome = await put(question, provider, deadline, share)
+            outcome: Reading | Failure | None = await self._found(key, question, near)
+            if outcome is None:
+                outcome = await put(question, provider, deadline, share)
+                if isinstance(outcome, Reading):
+                    self._remember(key, question, outcome, near)
         except BaseException:
             mine.cancel()
             raise
         finally:
             del self._under_way[key]
         mine.set_result(outcome)
-        if isinstance(outcome, Reading) and self._memory:
-            self._memory.set(key, outcome, asyncio.get_running_loop().time())
         return outcome
+
+    async def _found(self, key: Key, question: Question, near: int | None) -> Reading | None:
+        """What another replica has heard of the same, or we of nearly the same."""
+        if self._memory is None:
+            return None
+        told = await self._elsewhere.get(key) if self._elsewhere else None
+        now = asyncio.get_running_loop().time()
+        if told is not None:
+            reading, left = told
+            self._memory.set(key, reading, now, left)
+            return _again(reading, question)
+        pdq = comparable(question.content) if near is not None else None
+        if near is None or pdq is None:
+            return None
+        for like, distance in self._prints.near(key, pdq, near):
+            known = self._memory.get(like, now)
+            if known is not None:
+                return replace(_again(known, question), like=Alike(str(like[-1]), distance))
+        return None
+
+    def _remember(self, key: Key, question: Question, reading: Reading, near: int | None) -> None:
+        if self._memory is None:
+            return
+        self._memory.set(key, reading, asyncio.get_running_loop().time())
+        if self._elsewhere is not None:
+            self._elsewhere.set(key, reading)
+        if near is not None and (pdq := comparable(question.content)):
+            self._prints.add(key, pdq)
 
 
 def _again(reading: Reading, question: Question) -> Reading:

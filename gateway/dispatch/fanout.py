@@ -35,12 +35,14 @@ class Guidance:
 
     Both functions look at the answers about one input so far. `settled`: no answer of the providers that remain could
     change the outcome. `holes`: categories that had to be looked at and were not. `subject` is what is split by.
+    `closed` looks at one answer: a named person has to see this, and no further vendor gets it.
     """
 
     tenant: str = "default"
     subject: str = ""
     settled: Callable[[int, Sequence[Answer], Sequence[Provider]], bool] = lambda index, answers, remaining: False
     holes: Callable[[int, Sequence[Answer]], Set[str]] = lambda index, answers: frozenset()
+    closed: Callable[[Answer], bool] = lambda answer: False
 
 
 @frozen
@@ -99,6 +101,7 @@ class _Book:
         modality = self._content.inputs[index].modality
         leg = self._route.legs[modality]
         deadline = Deadline(self._began + leg.deadline)
+        closed = False
 
         async def ask_one(provider: Provider, role: Role, share: float) -> Answer:
             inputs = self._together_with(index, provider)
@@ -106,7 +109,14 @@ class _Book:
                 outcome = await self._put(inputs, provider, deadline, share)
             else:
                 outcome = await self._share(inputs, provider, deadline, share)
-            return Answer(index, role, _about(index, outcome))
+            answer = Answer(index, role, _about(index, outcome))
+            nonlocal closed
+            closed = closed or (role is not Role.SHADOW and self._guidance.closed(answer))
+            return answer
+
+        def left() -> float:
+            """Seconds for asking anybody further."""
+            return 0.0 if closed else deadline.left()
 
         def linger(provider: Provider, role: Role, task: asyncio.Task[Answer]) -> None:
             self.pending.append(Pending(index, provider.name, role, task))
@@ -116,7 +126,7 @@ class _Book:
 
         for provider in leg.shadow:
             linger(provider, Role.SHADOW, asyncio.create_task(ask_one(provider, Role.SHADOW, 1.0)))
-        way = Round(leg, modality, self._guidance.subject, ask_one, deadline.left, settled, linger)
+        way = Round(leg, modality, self._guidance.subject, ask_one, left, settled, linger)
         return await self._filled(index, way, await STRATEGIES[leg.strategy](way))
 
     async def _filled(self, index: int, way: Round, answers: list[Answer]) -> list[Answer]:
@@ -166,7 +176,8 @@ class _Book:
             return in_vain(provider, inputs, "no answer in time; another input waits longer for it", waited)
 
     async def _put(self, inputs: tuple[int, ...], provider: Provider, deadline: Deadline, share: float) -> Outcome:
-        return await self._asker.put(self._guidance.tenant, self._question(inputs), provider, deadline, share)
+        near = self._route.legs[Modality.IMAGE].near
+        return await self._asker.put(self._guidance.tenant, self._question(inputs), provider, deadline, share, near)
 
 
 def _about(index: int, outcome: Outcome) -> Outcome:

@@ -24,7 +24,8 @@ WITH_FOLLOWERS = 2 / 3  # of the time left, for a provider after whom others may
 class Leg:
     """How inputs of one modality are asked about. Nobody is in two of `ask`, `fallback` and `shadow`.
 
-    `hedge_after` is seconds, None for the provider's usual p95; `weights` are of `ask` where it is split.
+    `hedge_after` is seconds, None for the provider's usual p95; `weights` are of `ask` where it is split. `near` is how
+    many bits of PDQ two pictures may differ in and pass for one, None for not at all.
     """
 
     strategy: str
@@ -35,6 +36,7 @@ class Leg:
     shadow: tuple[Provider, ...] = ()
     hedge_after: float | None = None
     weights: tuple[float, ...] = ()
+    near: int | None = None
 
     @property
     def providers(self) -> tuple[Provider, ...]:

@@ -8,12 +8,17 @@ from hashlib import sha256
 from gateway.domain import Image
 from gateway.errors import TooLarge
 from gateway.media.inspect import sniff
-from gateway.media.normalise import Normalised, normalise
+from gateway.media.normalise import normalise
 from gateway.media.pool import DecodePool
+from gateway.media.prints import print_of
 
 
-async def guard_image(data: bytes, pool: DecodePool, *, url: str | None = None, max_bytes: int) -> Image:
+async def guard_image(
+    data: bytes, pool: DecodePool, *, url: str | None = None, max_bytes: int, printed: bool = False
+) -> Image:
     """The picture in these bytes, as plain views; `digest` is the SHA-256 of the bytes as they came.
+
+    With `printed` it has its PDQ, if it is one that can be compared.
 
     Raises TooLarge (more than `max_bytes`, 16,384 pixels a side or 50 megapixels), NotAnImage, Unreadable, Overloaded.
     """
@@ -22,9 +27,9 @@ async def guard_image(data: bytes, pool: DecodePool, *, url: str | None = None, 
             "image_too_large", f"The image is over {max_bytes} bytes.", hint="Scale it down or compress it more."
         )
     sniff(data)  # before it costs a worker anything
-    plain: Normalised = await pool.run(normalise, data)
+    plain, pdq = await pool.run(print_of, data) if printed else (await pool.run(normalise, data), None)
     digest = await asyncio.to_thread(_digest, data)
-    return Image(digest, plain.views, plain.source_type, plain.frames, plain.unseen, url)
+    return Image(digest, plain.views, plain.source_type, plain.frames, plain.unseen, url, pdq)
 
 
 def _digest(data: bytes) -> str:

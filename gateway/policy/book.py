@@ -7,15 +7,16 @@ began with. A file that breaks, or goes away, changes nothing: the last good pol
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import structlog
 
 from gateway.errors import ConfigError, UnknownPolicy
+from gateway.policy.making import load_policy
 from gateway.policy.messages import Messages
-from gateway.policy.policy import Policy, load_policy
+from gateway.policy.policy import Policy
 from gateway.suggest import did_you_mean
 from gateway.taxonomy import Taxonomy
 
@@ -23,14 +24,25 @@ log = structlog.get_logger("modgate.policies")
 
 LOOK_EVERY = 1.5  # seconds between looks at the folder
 
-Stamp = tuple[int, int]  # modification time in ns, size
+Stamp = tuple[int, ...]  # modification time in ns and size, of the file and of its lists
 
 
 class PolicyBook:
-    """Open with `load`; run `watch` as a task to follow the folder. `problems` is file name → what is wrong with it."""
+    """Open with `load`; run `watch` as a task to follow the folder. `problems` is file name → what is wrong with it.
 
-    def __init__(self, folder: Path, default: str, taxonomy: Taxonomy, messages: Messages):
+    `providers` are the names a policy may speak of; None where any may come.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        default: str,
+        taxonomy: Taxonomy,
+        messages: Messages,
+        providers: frozenset[str] | None = None,
+    ):
         self._folder = folder
+        self._providers = providers
         self._taxonomy = taxonomy
         self._messages = messages
         self.default = default
@@ -47,6 +59,7 @@ class PolicyBook:
         by_file = {file: self._read(file) for file in self._stamps}
         self._by_name = _named(by_file)
         self._by_file = by_file
+        self._stamps = self._look()  # once more: now it is known which lists belong to them
         if self.default not in self._by_name:
             hint = did_you_mean(self.default, self._by_name)
             raise ConfigError(f"policies.default names '{self.default}', which is not in {self._folder}", hint=hint)
@@ -88,6 +101,7 @@ class PolicyBook:
             self._complain(file, str(error))
             return False
         self._by_file, self._by_name = by_file, by_name
+        self._stamps[file] = (*self._stamps[file][:2], *self._stamps_of_lists(file))
         self.problems.pop(file.name, None)
         log.info("policy_loaded", policy=policy.name, version=policy.version, hash=policy.hash)
         return True
@@ -101,12 +115,22 @@ class PolicyBook:
         for file in sorted(self._folder.glob("*.yaml")):
             if not file.name.endswith(".test.yaml") and file.is_file():
                 with suppress(FileNotFoundError):  # gone since
-                    status = file.stat()
-                    found[file] = (status.st_mtime_ns, status.st_size)
+                    found[file] = (*_stamp(file), *self._stamps_of_lists(file))
         return found
 
+    def _stamps_of_lists(self, file: Path) -> Iterator[int]:
+        """A list that changes changes its policy."""
+        policy = self._by_file.get(file)
+        for each in policy.files[1:] if policy else ():
+            yield from _stamp(each) if each.is_file() else (0, 0)
+
     def _read(self, file: Path) -> Policy:
-        return load_policy(file, self._taxonomy, self._messages)
+        return load_policy(file, self._taxonomy, self._messages, self._providers)
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    status = file.stat()
+    return status.st_mtime_ns, status.st_size
 
 
 def _named(by_file: Mapping[Path, Policy]) -> dict[str, Policy]:

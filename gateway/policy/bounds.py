@@ -5,31 +5,69 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from gateway.domain import FULL, Action, Answer, Reading, Role, Signal
-from gateway.policy.decide import MISSING, InputFacts, decide
+from gateway.domain import FULL, Action, Answer, Failure, Modality, Reading, Role, Signal
+from gateway.policy.decide import decide
+from gateway.policy.judging import ESCALATE, MISSING
 from gateway.policy.policy import Policy
+from gateway.policy.tally import LISTED, InputFacts
 
 
 def settled(policy: Policy, fact: InputFacts, remaining: Mapping[str, frozenset[str]]) -> bool:
     """Whether the action on this input is the same, whatever the remaining providers (name → what it sees) answer.
 
     Interval evaluation. The mildest is that all look and find nothing; the strictest, that all are as sure as can be of
-    everything, or that none answers.
+    everything, or that none answers, or all fail. Where a higher score could make a policy milder, it is never settled
+    while anybody remains. What a named person has to see is settled: it is shown to no further vendor.
     """
-    now = decide(policy, [fact]).action
-    return all(_supposing(policy, fact, remaining, score) is now for score in (None, FULL))
+    decision = decide(policy, [fact])
+    if ESCALATE in decision.effects:
+        return True
+    if not policy.monotone:
+        return not remaining
+    now = decision.action
+    if policy.asks and now is not Action.BLOCK and _may_name(policy, fact, remaining):
+        return False
+    extremes = [_looking(remaining, None, fact), _looking(remaining, FULL, fact)]
+    extremes += [_failing(remaining, fact)] if policy.asks else []
+    return all(decide(policy, [_with(fact, answers)]).action is now for answers in extremes)
 
 
 def holes(policy: Policy, fact: InputFacts) -> frozenset[str]:
-    """The categories that had to be looked at and were not, or not by enough."""
-    reasons = decide(policy, [fact]).reasons
-    return frozenset(reason.category for reason in reasons if reason.code == MISSING and reason.category)
+    """The categories that had to be looked at and were not, or not by enough; none of what a person has to see."""
+    decision = decide(policy, [fact])
+    if ESCALATE in decision.effects:
+        return frozenset()
+    return frozenset(reason.category for reason in decision.reasons if reason.code == MISSING and reason.category)
 
 
-def _supposing(policy: Policy, fact: InputFacts, remaining: Mapping[str, frozenset[str]], score: int | None) -> Action:
+def suspects(policy: Policy, answer: Answer) -> bool:
+    """Whether this answer alone makes it a case for a named person."""
+    lines, reading = policy.lines, answer.reading
+    return reading is not None and any(
+        lines[signal.category].escalates
+        for signal in reading.signals
+        if signal.input == answer.input and signal.score is not None and signal.score >= lines[signal.category].lowest
+    )
+
+
+def _may_name(policy: Policy, fact: InputFacts, remaining: Mapping[str, frozenset[str]]) -> bool:
+    """Whether one of them may name a thing, or a list, that some rule asks for."""
+    things = policy.needs.labels and fact.modality is Modality.IMAGE and any(name in fact.objects for name in remaining)
+    return things or (policy.needs.hashes and any(LISTED in sees for sees in remaining.values()))
+
+
+def _with(fact: InputFacts, answers: list[Answer]) -> InputFacts:
+    return replace(fact, answers=(*fact.answers, *answers))
+
+
+def _looking(remaining: Mapping[str, frozenset[str]], score: int | None, fact: InputFacts) -> list[Answer]:
     place = fact.place or 0
-    supposed = [Answer(place, Role.ASK, _reading(name, sees, score, place)) for name, sees in remaining.items()]
-    return decide(policy, [replace(fact, answers=(*fact.answers, *supposed))]).action
+    return [Answer(place, Role.ASK, _reading(name, sees, score, place)) for name, sees in remaining.items()]
+
+
+def _failing(remaining: Mapping[str, frozenset[str]], fact: InputFacts) -> list[Answer]:
+    place = fact.place or 0
+    return [Answer(place, Role.ASK, Failure(name, (place,), "timeout", "", 1, 0.0)) for name in remaining]
 
 
 def _reading(provider: str, sees: frozenset[str], score: int | None, place: int) -> Reading:

@@ -6,244 +6,188 @@ like any other: nothing is allowed because nobody looked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache, reduce
+from operator import or_
 
-from gateway.domain import (
-    Action,
-    Answer,
-    CategoryVerdict,
-    Coverage,
-    Decision,
-    Modality,
-    Reason,
-    State,
-    worst,
-)
-from gateway.frozen import frozen
-from gateway.policy.messages import keys_for
-from gateway.policy.policy import Policy, Rule
+from gateway.domain import Action, CategoryVerdict, Coverage, Decision, Reading, Reason, State, worst
+from gateway.policy.judging import Judgement, Rank
+from gateway.policy.policy import Policy
+from gateway.policy.tally import InputFacts, combined
 from gateway.taxonomy import kin
 
-Tally = dict[str, dict[str, int]]  # category → provider → score, parents at least as high as their children
-Judged = dict[str, tuple[int, str]]  # category → highest score in it under the same threshold, and whose it is
+_WORD = 64
 
-
-@frozen
-class InputFacts:
-    """All that is known of one input.
-
-    `sees` says for each provider of the route what it can score here; `need` how many must have answered; `unseen`
-    how many frames no provider was shown; `place` where it stands in the submission, if not where it stands in a list.
-    """
-
-    modality: Modality
-    answers: tuple[Answer, ...]
-    sees: Mapping[str, frozenset[str]]
-    need: int
-    unseen: int = 0
-    place: int | None = None
-
-
-@dataclass(slots=True)
-class _Found:
-    """What the signals on one input come to. `quiet`: looked, and reports nothing above its minimum."""
-
-    scores: Tally
-    judged: Judged
-    quiet: dict[str, set[str]]  # category → providers
-
-    def covered(self, slug: str) -> int:
-        """How many providers looked at this category well enough to count."""
-        return len(self.scores.get(slug, {}).keys() | self.quiet.get(slug, set()))
+Verdicts = dict[str, CategoryVerdict]
 
 
 def decide(policy: Policy, facts: Sequence[InputFacts], locale: str | None = None) -> Decision:
     """The decision on a submission. `facts` are its inputs in order; at least one."""
-    reasons: list[Reason] = []
-    actions: list[Action] = []
-    missing: dict[str, None] = {}
-    places = [position if fact.place is None else fact.place for position, fact in enumerate(facts)]
-    found = [_find(policy, index, fact) for index, fact in zip(places, facts, strict=True)]
-    for index, fact, seen in zip(places, facts, found, strict=True):
-        here = [*_over_thresholds(policy, seen, index), *_gaps(fact, index), *_uncovered(policy, fact, seen, index)]
-        missing.update((reason.category, None) for reason in here if reason.code == MISSING and reason.category)
-        actions.append(worst([Action.ALLOW, *(reason.action for reason in here)]))
-        reasons += here
-    verdicts = _verdicts(policy, facts, found)
-    top, score = _highest(policy, verdicts)
-    kinds = dict(zip(places, [fact.modality for fact in facts], strict=True)) if reasons else {}
+    judged = [
+        Judgement(policy, position if fact.place is None else fact.place, fact, locale)
+        for position, fact in enumerate(facts)
+    ]
+    verdicts, top, score = _verdicts(policy, facts, judged)
+    if len(judged) > 1:
+        return _together(policy, facts, judged, verdicts, top, score)
+    [one] = judged
+    action = one.action
     return Decision(
-        action=worst(actions),
-        reasons=tuple([_worded(policy, reason, kinds, locale) for reason in _sorted(policy, reasons)]),
-        categories=verdicts,
-        inputs=tuple(actions),
-        coverage=Coverage(
-            required=tuple(dict.fromkeys([slug for fact in facts for slug in policy.required[fact.modality]])),
-            missing=tuple(missing),
-        ),
-        max_category=top,
-        max_score=score,
+        action,
+        _sorted(one.reasons),
+        verdicts,
+        (action,),
+        Coverage(policy.required[facts[0].modality], tuple(one.missing)),
+        top,
+        score,
+        _once(one.effects),
+        _once(one.exempted),
+        tuple(one.shadow),
+        words(one.hits),
+        words(one.unknown),
     )
 
 
-MISSING = "coverage_missing"
+def _together(
+    policy: Policy,
+    facts: Sequence[InputFacts],
+    judged: Sequence[Judgement],
+    verdicts: Verdicts,
+    top: str | None,
+    score: int | None,
+) -> Decision:
+    """What several inputs come to: the worst decides."""
+    actions = [each.action for each in judged]
+    required = (slug for fact in facts for slug in policy.required[fact.modality])
+    return Decision(
+        action=worst(actions),
+        reasons=_sorted([reason for each in judged for reason in each.reasons]),
+        categories=verdicts,
+        inputs=tuple(actions),
+        coverage=Coverage(_once(required), _once(slug for each in judged for slug in each.missing)),
+        max_category=top,
+        max_score=score,
+        effects=_once(effect for each in judged for effect in each.effects),
+        exempted=_once(lifted for each in judged for lifted in each.exempted),
+        shadow=_once(rule for each in judged for rule in each.shadow),
+        hits=words(reduce(or_, [each.hits for each in judged])),
+        unknown=words(reduce(or_, [each.unknown for each in judged])),
+    )
 
 
-def _find(policy: Policy, index: int, fact: InputFacts) -> _Found:
-    scores: Tally = {}
-    judged: Judged = {}
-    quiet: dict[str, set[str]] = {}
-    lines = policy.lines
-    for reading in [answer.reading for answer in fact.answers if answer.reading]:
-        provider = reading.provider
-        for signal in reading.signals:
-            if signal.input != index:
-                continue
-            line, score = lines[signal.category], signal.score
-            if score is None:
-                if low_enough(line.rule, signal.below):
-                    for slug in line.kin:
-                        quiet.setdefault(slug, set()).add(provider)
-                continue
-            for slug in line.kin:
-                row = scores.get(slug)
-                if row is None:
-                    scores[slug] = {provider: score}
-                elif score > row.get(provider, -1):
-                    row[provider] = score
-            for slug in line.together:
-                if score >= judged.get(slug, _NOT_JUDGED)[0]:
-                    judged[slug] = (score, signal.category)
-    return _Found(scores, judged, quiet)
+def words(mask: int) -> tuple[int, ...]:
+    """Bits in words of 64, the lowest first; none where no bit is set."""
+    found: list[int] = []
+    while mask:
+        found.append(mask & ((1 << _WORD) - 1))
+        mask >>= _WORD
+    return tuple(found)
 
 
-_NOT_JUDGED = (-1, "")
+def _once(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
 
 
-def low_enough(rule: Rule | None, below: int | None) -> bool:
-    """Whether "nothing above `below`" answers the policy's question."""
-    return below is not None and (rule is None or rule.lowest is None or below <= rule.lowest)
-
-
-def _over_thresholds(policy: Policy, seen: _Found, index: int) -> Iterator[Reason]:
-    for slug, (score, category) in seen.judged.items():
-        rule = policy.rules.get(slug)
-        if rule is None or rule.lowest is None or score < rule.lowest:
-            continue
-        action = rule.judge(score)
-        name = f"thresholds.{slug}.{action.value}"
-        yield Reason(rule.code, action, name, "", category, score, rule.bound(action), index)
-
-
-def _gaps(fact: InputFacts, index: int) -> Iterator[Reason]:
-    answered = len({answer.outcome.provider for answer in fact.answers if answer.reading})
-    if answered < fact.need:
-        code = "coverage_too_few" if answered else "coverage_no_answer"
-        yield Reason(code, Action.REVIEW, "coverage.need", "", input=index)
-        for status in sorted(
-            {answer.failure.http for answer in fact.answers if answer.failure and answer.failure.http}
-        ):
-            if status != 200:
-                yield Reason(f"api_error_{status}", Action.REVIEW, "coverage.need", "", input=index)
-    if fact.unseen:
-        yield Reason("coverage_unseen_frames", Action.REVIEW, "coverage.frames", "", input=index)
-
-
-def _uncovered(policy: Policy, fact: InputFacts, seen: _Found, index: int) -> Iterator[Reason]:
-    for slug, rule in policy.coverage[fact.modality].items():
-        if seen.covered(slug) < rule.min_providers:
-            yield Reason(MISSING, Action(rule.on_missing), f"coverage.{slug}", "", slug, input=index)
-
-
-def _together(found: Sequence[_Found]) -> tuple[Tally, Judged]:
-    """Scores over all inputs: the worst input decides."""
-    if len(found) == 1:
-        return found[0].scores, found[0].judged
-    scores: Tally = {}
-    judged: Judged = {}
-    for seen in found:
-        for slug, row in seen.scores.items():
-            into = scores.setdefault(slug, {})
-            for provider, score in row.items():
-                into[provider] = max(score, into.get(provider, 0))
-        for slug, highest in seen.judged.items():
-            judged[slug] = max(highest, judged.get(slug, highest))
-    return scores, judged
-
-
-def _verdicts(policy: Policy, facts: Sequence[InputFacts], found: Sequence[_Found]) -> dict[str, CategoryVerdict]:
-    """Categories the policy names, then whatever else was scored.
-
-    Each is judged by what in it falls under its threshold, not by a child that has one of its own.
-    """
-    scores, judged = _together(found)
-    verdicts: dict[str, CategoryVerdict] = {}
-    for fact in facts:
-        verdicts.update(dict.fromkeys(policy.listed[fact.modality], _UNSCORED[State.NOT_COVERED]))
-    for slug, state in _blind(facts, found).items():
-        if slug in verdicts:
-            verdicts[slug] = _UNSCORED[state]
-    lines, allow, scored = policy.lines, Action.ALLOW, State.SCORED
-    for slug, row in scores.items():
-        rule, height = lines[slug].rule, judged.get(slug, _NOT_JUDGED)[0]
-        action = rule.judge(height) if rule and rule.lowest is not None and height >= rule.lowest else allow
-        verdicts[slug] = CategoryVerdict(max(row.values()), scored, action, row)
-    return verdicts
-
-
-def _highest(policy: Policy, verdicts: Mapping[str, CategoryVerdict]) -> tuple[str | None, int | None]:
-    """The category with the highest score, the most particular one where a parent merely repeats its child."""
-    highest, best = -1, (-1, "")
-    for slug, verdict in verdicts.items():
-        score = verdict.score
-        if score is None or score < highest or policy.lines[slug].context:
-            continue
-        rank = (slug.count("/"), slug)
-        if score > highest or rank > best:
-            highest, best = score, rank
-    return (best[1], highest) if best[1] else (None, None)
+def _sorted(reasons: list[tuple[Rank, Reason]]) -> tuple[Reason, ...]:
+    """Strictest first, then by priority, then the largest margin over its threshold, then the order of the file."""
+    if len(reasons) > 1:
+        reasons.sort(key=lambda reason: reason[0])
+    return tuple([reason for _, reason in reasons])
 
 
 _UNSCORED = {state: CategoryVerdict(None, state, Action.ALLOW, {}) for state in State}
+_KNOWS_MORE = [State.NOT_COVERED, State.SKIPPED, State.ERRORED, State.SCORED]
 
 
-def _blind(facts: Sequence[InputFacts], found: Sequence[_Found]) -> dict[str, State]:
-    """Why a category has no score, the reason somebody can act on first. What is not here, nobody asked can see."""
-    states: dict[str, State] = {}
-    for fact in facts:
-        asked = {answer.outcome.provider: answer for answer in fact.answers}
-        for provider, sees in fact.sees.items():
-            answer = asked.get(provider)
-            if answer and answer.reading:
-                continue
-            able = [slug for seen in sees for slug in kin(seen)]
-            if answer is None:
-                states = {**dict.fromkeys(able, State.SKIPPED), **states}
-            else:
-                states.update(dict.fromkeys(able, State.ERRORED))
-    for quiet in (seen.quiet for seen in found):  # looked at, and nothing reported above the provider's minimum
-        states.update(dict.fromkeys(quiet, State.SCORED))
-    return states
+def _verdicts(
+    policy: Policy, facts: Sequence[InputFacts], judged: Sequence[Judgement]
+) -> tuple[Verdicts, str | None, int | None]:
+    """Categories the policy names, then whatever else was scored; and the highest of them.
 
-
-def _sorted(policy: Policy, reasons: list[Reason]) -> list[Reason]:
-    """Strictest first, then the largest margin over its threshold, then the order of the file."""
-
-    def rank(reason: Reason) -> tuple[int, int, int, int]:
-        margin = reason.score - reason.threshold if reason.score is not None and reason.threshold is not None else 0
-        rule = policy.lines[reason.category].rule if reason.category else None
-        return (-reason.action.strictness, -margin, rule.order if rule else -1, reason.input or 0)
-
-    return sorted(reasons, key=rank)
-
-
-def _worded(policy: Policy, reason: Reason, kinds: Mapping[int, Modality], locale: str | None) -> Reason:
-    """The reason with words for the user. A gap is told as a check to come, not as a fault of the content."""
-    modality = kinds[reason.input] if reason.input is not None else None
-    if reason.score is None:
-        keys: tuple[str, ...] = (reason.code, "coverage")
+    Each is judged by what in it falls under its threshold, not by a child that has one of its own. The highest is the
+    most particular one where a parent merely repeats its child, and never one that only describes.
+    """
+    verdicts = _blind(policy, facts, judged)
+    if len(judged) == 1:
+        _score(policy, judged[0], verdicts)
     else:
-        rule = policy.lines[reason.category].rule if reason.category else None
-        keys = keys_for(reason.code, reason.category, reason.action, rule.message if rule else "")
-    return replace(reason, message=policy.messages.say(keys, locale, modality))
+        _add_up(policy, judged, verdicts)
+    highest, best = -1, (-1, "")
+    lines = policy.lines
+    for each in judged:
+        for slug in each.seen.scores:
+            score = verdicts[slug].score
+            if score is None or score < highest or lines[slug].context:
+                continue
+            rank = (slug.count("/"), slug)
+            if score > highest or rank > best:
+                highest, best = score, rank
+    return verdicts, best[1] or None, highest if best[1] else None
+
+
+def _score(policy: Policy, each: Judgement, verdicts: Verdicts) -> None:
+    """What was scored on one input."""
+    over, allow, scored, plain = each.over, Action.ALLOW, State.SCORED, policy.plain
+    for slug, row in each.seen.scores.items():
+        score = max(row.values()) if plain else combined(policy.way(slug), row, each.seen, 0)[0]
+        action = over.get(slug, allow) if over else allow
+        verdicts[slug] = CategoryVerdict(score, scored, action, row)
+
+
+def _add_up(policy: Policy, judged: Sequence[Judgement], verdicts: Verdicts) -> None:
+    for each in judged:
+        here: Verdicts = {}
+        _score(policy, each, here)
+        for slug, verdict in here.items():
+            before = verdicts.get(slug)
+            verdicts[slug] = _worse(before, verdict) if before is not None and before.providers else verdict
+
+
+def _worse(one: CategoryVerdict, other: CategoryVerdict) -> CategoryVerdict:
+    """The same category on two inputs: the worst input decides."""
+    rows = {name: max(score, one.providers.get(name, score)) for name, score in other.providers.items()}
+    known = [score for score in (one.score, other.score) if score is not None]
+    action = worst([one.action, other.action])
+    return CategoryVerdict(max(known, default=None), State.SCORED, action, {**one.providers, **rows})
+
+
+def _blind(policy: Policy, facts: Sequence[InputFacts], judged: Sequence[Judgement]) -> Verdicts:
+    """Why a category has no score, the reason somebody can act on first."""
+    verdicts: Verdicts = {}
+    for fact, each in zip(facts, judged, strict=True):
+        here = _unscored(policy.listed[fact.modality], *_who_did_not(fact))
+        if verdicts:
+            for slug, verdict in here.items():
+                if slug not in verdicts or _KNOWS_MORE.index(verdict.state) > _KNOWS_MORE.index(verdicts[slug].state):
+                    verdicts[slug] = verdict
+        else:
+            verdicts = dict(here)
+        for slug in each.seen.quiet:  # looked at, and nothing reported above the provider's minimum
+            if slug in verdicts:
+                verdicts[slug] = _UNSCORED[State.SCORED]
+    return verdicts
+
+
+def _who_did_not(fact: InputFacts) -> tuple[tuple[frozenset[str], ...], tuple[frozenset[str], ...]]:
+    """What those of the route see who were not asked, and those who failed."""
+    outcomes = {answer.outcome.provider: answer.outcome for answer in fact.answers}
+    skipped, failed = [], []
+    for provider, sees in fact.sees.items():
+        outcome = outcomes.get(provider)
+        if outcome is None:
+            skipped.append(sees)
+        elif not isinstance(outcome, Reading):
+            failed.append(sees)
+    return tuple(skipped), tuple(failed)
+
+
+@lru_cache(1024)
+def _unscored(
+    listed: tuple[str, ...], skipped: tuple[frozenset[str], ...], failed: tuple[frozenset[str], ...]
+) -> Mapping[str, CategoryVerdict]:
+    """What is said of the listed categories before any score. What is not seen by anybody asked, nobody can see."""
+    verdicts = dict.fromkeys(listed, _UNSCORED[State.NOT_COVERED])
+    for state, who in ((State.SKIPPED, skipped), (State.ERRORED, failed)):
+        able = {slug for sees in who for seen in sees for slug in kin(seen)}
+        verdicts.update({slug: _UNSCORED[state] for slug in listed if slug in able})
+    return verdicts

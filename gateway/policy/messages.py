@@ -12,6 +12,8 @@ from gateway.domain import Action, Modality
 from gateway.taxonomy import kin
 from gateway.yamlfile import load
 
+_MOST_TOLD = 2000  # texts kept ready
+
 
 class MessageFile(RootModel[dict[str, dict[str, str]]]):
     """The shape of config/messages.yaml: key → language → text. `$thing` stands for the kind of content."""
@@ -30,6 +32,7 @@ class Messages:
         }
         self._locale = locale
         self._behind = behind
+        self._told: dict[tuple[tuple[str, ...], str | None, Modality | None], str] = {}
 
     @classmethod
     def from_file(cls, path: Path) -> Messages:
@@ -37,6 +40,15 @@ class Messages:
 
     def say(self, keys: tuple[str, ...], locale: str | None, modality: Modality | None) -> str:
         """The text of the first key anybody has words for, in `de-AT`, `de`, the policy's language or English."""
+        asked = (keys, locale, modality)
+        told = self._told.get(asked)
+        if told is None:
+            if len(self._told) >= _MOST_TOLD:  # locales and some keys come from outside
+                self._told.clear()
+            told = self._told[asked] = self._say(keys, locale, modality)
+        return told
+
+    def _say(self, keys: tuple[str, ...], locale: str | None, modality: Modality | None) -> str:
         for source in (self, self._behind):
             text = source._find(keys, locale, self._locale) if source else None
             if text:

@@ -1,29 +1,28 @@
-"""A policy ready to decide with: thresholds by category, what must be covered, what users are told, and a hash."""
+"""A policy ready to decide with: thresholds by category, rules, what must be covered, what users are told, and a hash.
+
+A `Policy` is a file as it is for some: `under(context, tenant)` gives it with the overlays they come under.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-
-import orjson
+from typing import Any
 
 from gateway.domain import Action, Modality
+from gateway.policy.cel import TypedTree
+from gateway.policy.combine import Way
+from gateway.policy.compile.python import Program
 from gateway.policy.messages import Messages
-from gateway.policy.schema import DEFAULT, CoverageRule, PolicyFile, Threshold
+from gateway.policy.needs import Needs, needs
+from gateway.policy.overlays import Variants
+from gateway.policy.schema import CoverageRule, PolicyFile, Rollout
 from gateway.taxonomy import Kind, Taxonomy, kin
-from gateway.yamlfile import Document, load
 
-UNMAPPED = "unmapped"
-
-# What nobody may overlook, unless a policy says otherwise. A word no table knows goes to a person where the vendor does
-# not all but rule it out itself; so does "unsafe", said without a reason.
-_UNLESS_SAID = {
-    UNMAPPED: Threshold.model_validate({"review": 0.01, "reason": "unmapped_label"}),
-    "unsafe": Threshold.model_validate({"review": 0.5}),
-}
+NEVER = 1 << 20  # above every score
+_MOST_LINES = 10_000
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,10 @@ class Rule:
         """The threshold that leads to this action."""
         return self.block if action is Action.BLOCK else self.review
 
+    def name(self, action: Action) -> str:
+        """How reasons and exemptions call it."""
+        return f"thresholds.{self.category}.{action.value}"
+
     @cached_property
     def lowest(self) -> int | None:
         """The lowest score that is not allowed."""
@@ -56,54 +59,160 @@ class Rule:
         return min(bounds, default=None)
 
 
+@dataclass(frozen=True, eq=False)
+class Clause:
+    """One of `rules`: what it asks, and what follows. Bit `bit` of a decision's hits is this one.
+
+    `if_unknown` is None where the policy says why an unknown may be ignored. `compared` are the categories it asks for,
+    with the number it compares each with, for the reason it gives; `at` is line and column of its expression.
+    """
+
+    id: str
+    bit: int
+    tree: TypedTree
+    action: Action
+    code: str
+    message: str
+    if_unknown: Action | None
+    hard: bool
+    priority: int
+    effects: tuple[str, ...]
+    shadow: bool
+    disabled: bool
+    order: int
+    compared: tuple[tuple[str, int, int], ...]
+    at: tuple[int, int]
+
+    @property
+    def name(self) -> str:
+        return f"rules.{self.id}"
+
+
+@dataclass(frozen=True, eq=False)
+class Exemption:
+    """What is lifted where `tree` is true. `names` are as reasons call them."""
+
+    id: str
+    bit: int
+    tree: TypedTree
+    names: tuple[str, ...]
+    because: str
+    at: tuple[int, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Where a category stands: itself and its ancestors, its threshold, and those of them under the same threshold."""
+    """Where a category stands: itself and its ancestors, its threshold, and those of them under the same threshold.
+
+    `together` are the latter where the most alarmed provider counts, `rowed` where scores are combined otherwise.
+    `lowest` is the lowest score that is not allowed, above all scores where there is none.
+    """
 
     kin: tuple[str, ...]
     rule: Rule | None
     together: tuple[str, ...]
+    rowed: tuple[str, ...]
+    lowest: int
     context: bool
+    escalates: bool
 
 
 class _Lines(dict[str, Line]):
     """The line of each category, drawn when it is first asked for: a request asks for dozens."""
 
-    def __init__(self, draw: Callable[[str], Line], known: Container[str]):
+    def __init__(self, draw: Callable[[str], Line]):
         self._draw = draw
-        self._known = known
 
     def __missing__(self, category: str) -> Line:
         line = self._draw(category)
-        if category in self._known:  # open slugs come from vendors: they are not kept
+        if len(self) < _MOST_LINES:  # bounded: open slugs hold words of vendors
             self[category] = line
         return line
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Policy:
-    """A compiled policy. `hash` is `sha256:` over all that its file says and the taxonomy's version."""
+    """A compiled policy. `hash` is `sha256:` over all that its file and lists say and the taxonomy's version.
+
+    `resolved` is the same of the file with `overlays` laid over it. `rules` are the thresholds by category, `clauses`
+    the rules; `program` asks all of them and then the exemptions at once. `way` is how a category's scores combine,
+    `expected` the providers whose silence counts whatever the route. `files` are the policy's own and its lists'.
+    `places` are line and column of each threshold, rule and exemption, by the name reasons call it. `monotone` is
+    explained in monotone.py.
+    """
 
     name: str
     version: int
     hash: str
+    resolved: str
+    overlays: tuple[str, ...]
     locale: str
     taxonomy: Taxonomy
     rules: Mapping[str, Rule]
+    clauses: tuple[Clause, ...]
+    exemptions: tuple[Exemption, ...]
+    program: Program
     coverage: Mapping[Modality, Mapping[str, CoverageRule]]
+    way: Callable[[str], Way]
+    expected: tuple[str, ...]
     messages: Messages
     listed: Mapping[Modality, tuple[str, ...]]
     context: frozenset[str]
+    rollout: Rollout
+    file: Path
+    files: tuple[Path, ...]
+    said: PolicyFile
+    places: Mapping[str, tuple[int, int]]
+    monotone: bool = False
+    variants: Variants[Policy] | None = field(default=None, repr=False)
+
+    def under(self, context: Mapping[str, Any], tenant: str) -> Policy:
+        """The policy as it is for this submission. One look into a dict."""
+        if self.variants is None:
+            return self
+        return self.variants.of(context.get("surface"), context.get("country"), tenant)
 
     @cached_property
     def lines(self) -> Mapping[str, Line]:
         """Where any category stands, open slugs included: there is one for every key."""
-        return _Lines(self._draw, self.taxonomy.categories)
+        return _Lines(self._draw)
 
     @cached_property
     def required(self) -> Mapping[Modality, tuple[str, ...]]:
         """The categories that must be covered."""
         return {modality: tuple(rules) for modality, rules in self.coverage.items()}
+
+    @cached_property
+    def plain(self) -> bool:
+        """Whether the most alarmed provider counts everywhere."""
+        return all(how == "max" for how in self.said.signals.combine.values())
+
+    @cached_property
+    def asks(self) -> bool:
+        """Whether there is any rule or exemption."""
+        return bool(self.clauses or self.exemptions)
+
+    @cached_property
+    def needs(self) -> Needs:
+        """What has to be known to ask its rules."""
+        live = [clause.tree.root for clause in self.clauses if not clause.disabled]
+        return needs([*live, *(exemption.tree.root for exemption in self.exemptions)], self.way)
+
+    @cached_property
+    def least(self) -> Mapping[Modality, Mapping[str, int]]:
+        """How many must have looked at a category before it has a score; one where nothing is said here."""
+        return {
+            modality: {slug: rule.min_providers for slug, rule in rules.items()}
+            for modality, rules in self.coverage.items()
+        }
+
+    @cached_property
+    def wants(self) -> Mapping[Modality, tuple[tuple[str, int, Action], ...]]:
+        """What must be covered, as category, number of providers and what follows where they did not look."""
+        return {
+            modality: tuple((slug, rule.min_providers, Action(rule.on_missing)) for slug, rule in rules.items())
+            for modality, rules in self.coverage.items()
+        }
 
     def is_context(self, category: str) -> bool:
         """Whether it only describes the content. An open slug is as its root."""
@@ -119,72 +228,14 @@ class Policy:
 
     def _draw(self, category: str) -> Line:
         rule = self.rule_for(category)
-        together = tuple(slug for slug in kin(category) if rule is not None and self.rule_for(slug) is rule)
-        return Line(kin(category), rule, together, self.is_context(category))
-
-
-def load_policy(path: Path, taxonomy: Taxonomy, messages: Messages) -> Policy:
-    """Read and check one policy file. Raises ConfigError with file:line:column, the first problem first."""
-    document = load(path, env=None)
-    read = document.parse(PolicyFile)
-    _check(document, read, taxonomy)
-    own = Messages(read.messages, read.locale, messages)
-    thresholds = {**read.thresholds, **{slug: row for slug, row in _UNLESS_SAID.items() if slug not in read.thresholds}}
-    rules = {
-        slug: Rule(slug, row.review, row.block, row.reason or slug.replace("/", "_"), row.message or "", order)
-        for order, (slug, row) in enumerate(thresholds.items())
-    }
-    coverage = {modality: _required(read, taxonomy, modality) for modality in Modality}
-    return Policy(
-        name=read.policy,
-        version=read.version,
-        hash=_hash(read, taxonomy, own),
-        locale=read.locale,
-        taxonomy=taxonomy,
-        rules=rules,
-        coverage=coverage,
-        messages=own,
-        context=frozenset(slug for slug, node in taxonomy.categories.items() if node.kind is Kind.CONTEXT),
-        listed={
-            modality: tuple(
-                slug
-                for slug in dict.fromkeys([*read.thresholds, *coverage[modality]])
-                if slug in taxonomy.categories and modality in taxonomy.categories[slug].modality
-            )
-            for modality in Modality
-        },
-    )
-
-
-def _check(document: Document, read: PolicyFile, taxonomy: Taxonomy) -> None:
-    if read.taxonomy != taxonomy.version:
-        hint = f"the taxonomy in use is version '{taxonomy.version}'"
-        raise document.error(("taxonomy",), f"written for taxonomy '{read.taxonomy}'", hint=hint)
-    for slug, row in read.thresholds.items():
-        if not taxonomy.knows(slug):
-            raise document.error(
-                ("thresholds", slug), f"unknown category '{slug}'", hint=taxonomy.suggest(slug), key=True
-            )
-        if row.review is not None and row.block is not None and row.review >= row.block:
-            hint = "review is the lower of the two; leave it out to block only"
-            raise document.error(("thresholds", slug, "review"), "review is not below block", hint=hint)
-        if row.message and row.message not in read.messages:
-            raise document.error(("thresholds", slug, "message"), f"there is no message '{row.message}' below")
-    for slug in read.signals.coverage:
-        if slug != DEFAULT and not taxonomy.knows(slug):
-            where = ("signals", "coverage", slug)
-            raise document.error(where, f"unknown category '{slug}'", hint=taxonomy.suggest(slug), key=True)
-
-
-def _required(read: PolicyFile, taxonomy: Taxonomy, modality: Modality) -> dict[str, CoverageRule]:
-    """What must be covered on an input: categories named in coverage, and for its default those of the thresholds."""
-    stated = read.signals.coverage
-    named = {slug: rule for slug, rule in stated.items() if slug != DEFAULT}
-    if DEFAULT in stated:
-        named = {**dict.fromkeys((slug for slug in read.thresholds if slug != UNMAPPED), stated[DEFAULT]), **named}
-    return {slug: rule for slug, rule in named.items() if modality in taxonomy.category(slug).modality}
-
-
-def _hash(read: PolicyFile, taxonomy: Taxonomy, messages: Messages) -> str:
-    said = {**read.model_dump(mode="json"), "taxonomy": taxonomy.version, "messages": messages.texts}
-    return "sha256:" + hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        under = [slug for slug in kin(category) if rule is not None and self.rule_for(slug) is rule]
+        node = self.taxonomy.categories.get(category)
+        return Line(
+            kin=kin(category),
+            rule=rule,
+            together=tuple(slug for slug in under if self.way(slug).name == "max"),
+            rowed=tuple(slug for slug in under if self.way(slug).name != "max"),
+            lowest=NEVER if rule is None or rule.lowest is None else rule.lowest,
+            context=self.is_context(category),
+            escalates=node is not None and node.kind is Kind.ESCALATE,
+        )

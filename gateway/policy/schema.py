@@ -1,15 +1,22 @@
-"""The shape of a policy file. What it means is in policy.py and decide.py."""
+"""The shape of a policy file. What it means is in policy.py and judging.py; what fits together, in checks.py."""
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gateway.domain import FULL
+from gateway.policy.cel.shapes import DECLARABLE
 
 DEFAULT = "default"
+CODE = r"^[A-Za-z][A-Za-z0-9_]*$"
+ID = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+WORD = r"^[A-Za-z_][A-Za-z0-9_]*$"
+_QUORUM = re.compile(r"quorum\(([1-9][0-9]?)\)")
+_COMBINERS = "max, mean, median, quorum(2), or {calibrated: {provider: {slope: …, intercept: …}}}"
 
 
 def cut(written: Any) -> int | None:
@@ -25,7 +32,29 @@ def cut(written: Any) -> int | None:
     return int(exact)
 
 
+def quorum(written: str) -> int | None:
+    """The k of `quorum(k)`, 1 to 99."""
+    match = _QUORUM.fullmatch(written)
+    return int(match[1]) if match else None
+
+
+def _combiner(written: Any) -> Any:
+    if isinstance(written, str) and written not in ("max", "mean", "median") and quorum(written) is None:
+        raise ValueError(f"scores are combined by {_COMBINERS}")
+    return written
+
+
+def _many(written: Any) -> Any:
+    return (written,) if isinstance(written, str) else written
+
+
 Cut = Annotated[int | None, BeforeValidator(cut)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_many), Field(min_length=1)]
+Code = Annotated[str, Field(pattern=CODE)]
+Id = Annotated[str, Field(pattern=ID)]
+Word = Annotated[str, Field(pattern=WORD)]
+Tongue = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")]
+Texts = dict[str, dict[Tongue, str]]
 
 
 class _Strict(BaseModel):
@@ -37,7 +66,7 @@ class Threshold(_Strict):
 
     review: Cut = None
     block: Cut = None
-    reason: str | None = Field(default=None, pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
+    reason: Code | None = None
     message: str | None = None
 
 
@@ -48,17 +77,128 @@ class CoverageRule(_Strict):
     on_missing: Literal["review", "block"] = "review"
 
 
-class Combine(_Strict):
-    """How the scores of several providers become one."""
+class Platt(_Strict):
+    """What a provider's score s is worth: log-odds of slope * logit(s) + intercept, counted `weight` times."""
 
-    default: Literal["max"] = "max"
+    slope: float = Field(gt=0, allow_inf_nan=False)
+    intercept: float = Field(default=0.0, allow_inf_nan=False)
+    weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+
+
+class Calibrated(_Strict):
+    """The weighted mean of calibrated log-odds. Fitted elsewhere; here are only its numbers, by provider."""
+
+    calibrated: dict[str, Platt] = Field(min_length=1)
+
+
+Combiner = Annotated[str | Calibrated, BeforeValidator(_combiner)]
 
 
 class Signals(_Strict):
-    """What has to be known, and how it is put together."""
+    """What has to be known, and how it is put together.
 
-    combine: Combine = Combine()
+    `combine` is how the scores of several providers become one, by category; below a category as for it. `providers`
+    are those whose answers are expected: one that gave none is missing.
+    """
+
+    combine: dict[str, Combiner] = {}
+    providers: tuple[str, ...] | None = None
     coverage: dict[str, CoverageRule] = {}
+
+
+class WordList(_Strict):
+    """Words of a policy: written here, or one a line in a file beside it; a line that begins with # is none."""
+
+    values: tuple[str, ...] | None = None
+    file: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> WordList:
+        if (self.values is None) == (self.file is None):
+            raise ValueError("a list has either values: or file:")
+        return self
+
+
+class FieldSpec(_Strict):
+    """A declared field of context or user. Where the request lacks it, it has the default, if there is one."""
+
+    type: Literal["bool", "int", "double", "string", "list"]
+    default: bool | int | float | str | None = None
+    values: tuple[str, ...] | None = None
+
+
+def _spec(written: Any) -> Any:
+    return {"type": written} if isinstance(written, str) and written in DECLARABLE else written
+
+
+Spec = Annotated[FieldSpec, BeforeValidator(_spec)]
+
+
+class _Consequence(_Strict):
+    """What follows where a rule is true, or unknown."""
+
+    action: Literal["review", "block"] = "review"
+    reason: Code | None = None
+    message: str | None = None
+    if_unknown: Literal["review", "block", "ignore"] = "review"
+    because: str = ""
+    priority: int = Field(default=0, ge=-1000, le=1000)
+    effects: tuple[Code, ...] = ()
+    mode: Literal["live", "shadow"] = "live"
+
+
+class RuleRow(_Consequence):
+    """One rule. `hard`: no exemption, overlay or canary can lift it. `mode: shadow` is evaluated and told only."""
+
+    id: Id
+    action: Literal["review", "block"]
+    when: str
+    hard: bool = False
+
+
+class RulePatch(_Consequence):
+    """What an overlay says otherwise of a rule: the fields that are named, and no others."""
+
+
+class Exempt(_Strict):
+    """What is lifted where `when` is true, and why: thresholds.<category>.review or .block, or a rule by its id."""
+
+    id: Id
+    from_: tuple[str, ...] = Field(alias="from", min_length=1)
+    when: str
+    because: str = Field(min_length=1)
+
+
+class Match(_Strict):
+    """Whom an overlay is for: each that is named must fit, by one of its values."""
+
+    surface: Words | None = None
+    country: Words | None = None
+    tenant: Words | None = None
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Match:
+        if not self.model_fields_set:
+            raise ValueError("an overlay is for some surface, country or tenant")
+        return self
+
+
+class Overlay(_Strict):
+    """What is otherwise for some. Named fields are set, rules named in `disable` are off; all else stays."""
+
+    match: Match
+    thresholds: dict[str, Threshold] = {}
+    coverage: dict[str, CoverageRule] = {}
+    rules: dict[str, RulePatch] = {}
+    disable: tuple[str, ...] = ()
+    messages: Texts = {}
+
+
+class Rollout(_Strict):
+    """How a policy takes over: beside the one before it (`shadow`), or for a share of subjects first."""
+
+    shadow: bool = False
+    canary_percent: float = Field(default=100, ge=0, le=100, allow_inf_nan=False)
 
 
 class PolicyFile(_Strict):
@@ -69,6 +209,13 @@ class PolicyFile(_Strict):
     taxonomy: str = "1"
     description: str = ""
     locale: str = "en"
+    context: dict[Word, Spec] = {}
+    user: dict[Word, Spec] = {}
     signals: Signals = Signals()
+    lists: dict[Word, WordList] = {}
     thresholds: dict[str, Threshold]
-    messages: dict[str, dict[str, str]] = {}
+    rules: tuple[RuleRow, ...] = ()
+    exempt: tuple[Exempt, ...] = ()
+    overlays: tuple[Overlay, ...] = ()
+    messages: Texts = {}
+    rollout: Rollout = Rollout()

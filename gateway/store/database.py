@@ -12,20 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from alembic.runtime.migration import MigrationContext
-from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy import Engine, Table
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.errors import ConfigError
 from gateway.store.commit import GroupCommit, Row
-
-NEWEST = "0004"  # the last file of migrations/versions; a test compares
-
-_MIGRATIONS = Path(__file__).parent / "migrations"
+from gateway.store.engine import open_engine, open_reader
+from gateway.store.schema import MigrationError, bring_up_to_date
 
 
 class Database:
@@ -43,18 +37,13 @@ class Database:
     async def open(cls, folder: Path) -> Database:
         """Create or migrate `modgate.sqlite` in this folder. ConfigError where that cannot be done."""
         file = folder / "modgate.sqlite"
-        engine = create_engine(f"sqlite:///{file}", connect_args={"check_same_thread": False})
-        event.listen(engine, "connect", _settle)
-        event.listen(engine, "connect", _leave_begin_to_us)
-        event.listen(engine, "begin", _begin)
+        engine = open_engine(file)
         try:
-            await asyncio.to_thread(_prepare, folder, engine)
-        except (OSError, SQLAlchemyError, CommandError) as error:
+            await asyncio.to_thread(_prepare, file, engine)
+        except (OSError, SQLAlchemyError, MigrationError) as error:
             cause = getattr(error, "orig", None) or error
             raise ConfigError(f"storage.dir: the database {file} cannot be used: {cause}") from error
-        reader = create_async_engine(f"sqlite+aiosqlite:///{file}")
-        event.listen(reader.sync_engine, "connect", _settle)
-        return cls(reader, engine)
+        return cls(open_reader(file), engine)
 
     async def close(self) -> None:
         """Write what is waiting, then close."""
@@ -93,30 +82,8 @@ class Database:
         self._engine.dispose()
 
 
-def _settle(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA busy_timeout=5000")  # milliseconds; other workers of this machine write too
-    cursor.close()
-
-
-def _leave_begin_to_us(connection: Any, _record: object) -> None:
-    """sqlite3 would commit each CREATE TABLE by itself, and a migration that fails half way would stay half done."""
-    connection.isolation_level = None
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _prepare(folder: Path, engine: Engine) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".migrating").open("w") as lock, engine.connect() as connection, connection.begin():
+def _prepare(file: Path, engine: Engine) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with (file.parent / ".migrating").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # several workers may start at the same moment
-        if MigrationContext.configure(connection).get_current_revision() == NEWEST:
-            return
-        alembic = AlembicConfig()
-        alembic.set_main_option("script_location", str(_MIGRATIONS))
-        alembic.attributes["connection"] = connection
-        command.upgrade(alembic, "head")
+        bring_up_to_date(engine, file)

@@ -82,7 +82,7 @@ def _desk(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
         async with open_service(config, metrics) as service:
             keyring = Keyring(_fixed_keys(config), _clear_keys(config))
             admission = Admission(config.limits.concurrency)
-            allowances = Allowances(service.spends.today)
+            allowances = Allowances(service.purse.today, service.rates.take)
             app[DESK] = desk = Desk(service, keyring, metrics, learn(service.taxonomy), admission, allowances)
             await _renew_keys(desk)
             await service.spends.sync()
@@ -92,6 +92,8 @@ def _desk(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
                 feel(Brake(admission), partial(metrics.lagged, admission)),
                 service.payer.run(),
             ]
+            if service.hints:
+                always.append(service.hints.listen(service.providers))
             if config.canaries.enabled:
                 always.append(service.canaries.patrol(config.canaries.every))
             tasks = [asyncio.create_task(work) for work in always]
@@ -177,7 +179,7 @@ async def _admitted(visit: Visit, endpoint: Endpoint) -> web.StreamResponse:
     """Count it, or refuse it before a byte of its body is read."""
     desk, batch = visit.desk, visit.caller.batch
     if not endpoint.signed:
-        desk.allowances.take(visit.caller)
+        await desk.allowances.take(visit.caller)
     desk.admission.enter(batch=batch)
     desk.metrics.in_flight.inc()
     try:
@@ -185,7 +187,7 @@ async def _admitted(visit: Visit, endpoint: Endpoint) -> web.StreamResponse:
             await _go_on(visit.request)
         if endpoint.signed:  # what was signed is the body too, so only here, where there is room for it
             visit.caller = await admit_signed(visit.request, desk.keyring, endpoint.roles, endpoint.signed)
-            desk.allowances.take(visit.caller)
+            await desk.allowances.take(visit.caller)
             if visit.caller.batch:
                 desk.admission.turn_into_batch()
                 batch = True

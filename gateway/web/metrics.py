@@ -93,6 +93,10 @@ class Metrics(Witness):
             multiprocess_mode="livesum",
             registry=into,
         )
+        self._redis_lost = Gauge(
+            "modgate_redis_lost", "Processes that share nothing now", multiprocess_mode="livesum", registry=into
+        )
+        self._redis_missed = Counter("modgate_redis_missed", "Done without Redis", ["purpose", "reason"], registry=into)
         self._children: dict[tuple[Any, ...], Any] = {}
         self._alarmed: set[tuple[str, str]] = set()
 
@@ -172,6 +176,16 @@ class Metrics(Witness):
 
     def drilled(self, provider: str, scenario: str, on: bool) -> None:
         self._of(self._drills, provider, scenario).set(1 if on else 0)
+
+    def redis_changed(self, well: bool, why: str) -> None:
+        self._redis_lost.set(0 if well else 1)
+        if well:
+            log.info("redis_there")
+        else:
+            log.error("redis_lost", error=why, hint="each process now limits and remembers for itself")
+
+    def redis_missed(self, purpose: str, why: str) -> None:
+        self._of(self._redis_missed, purpose, why).inc()
 
     def decoder_lost(self, cause: str) -> None:
         self._lost.labels(cause).inc()

@@ -19,11 +19,12 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class Document(Tree):
-    """A file that is YAML and whose root is a mapping. `data` is plain Python, secrets in clear."""
+    """A file that is YAML and whose root is a mapping. `data` is plain Python, secrets in clear; `text` as it came."""
 
-    def __init__(self, root: Node, file: str):
+    def __init__(self, root: Node, file: str, text: str):
         super().__init__(root, file)
         self.data: dict[str, Any] = plain(root)
+        self.text = text
 
     def parse(self, model: type[M], path: Where = (), context: Mapping[str, Any] | None = None) -> M:
         """What stands at this path, as this model. Raises Problem with everything that does not fit.
@@ -63,4 +64,4 @@ def load(path: Path, *, env: Mapping[str, str] | None) -> Document:
 
 def loads(text: str, *, file: str, env: Mapping[str, str] | None = None) -> Document:
     """The same for a text that is at hand; `file` is what messages call it."""
-    return Document(grow(text, file, env), file)
+    return Document(grow(text, file, env), file, text)

@@ -37,14 +37,15 @@ _PLAIN = re.compile(
     r"|(?P<hex>0x[0-9a-fA-F]{1,300})"
     r"|(?P<float>[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?)"
 )
+_BRACKET = 'close the bracket; in it a value like "${NAME}" needs quotes, as does a text with ": "'
 _HINTS = {
     "mapping values are not allowed in this context": "check the indentation; a text with ': ' in it needs quotes",
     "did not find expected key": "check the indentation of this line and the one before",
     "could not find expected ':'": "a key needs a colon and a space after it",
     "did not find expected '-' indicator": "check the indentation of this line and the one before",
     "found character that cannot start any token": "indent by spaces; a text that begins with @ % or ` needs quotes",
-    "did not find expected ',' or '}'": 'close the bracket; in it a value like "${NAME}" needs quotes',
-    "did not find expected ',' or ']'": 'close the bracket; in it a value like "${NAME}" needs quotes',
+    "did not find expected ',' or '}'": _BRACKET,
+    "did not find expected ',' or ']'": _BRACKET,
 }
 
 Scalar = str | int | float | bool | None

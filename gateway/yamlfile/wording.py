@@ -45,7 +45,7 @@ _WANTED_VALUE = {
     "too_short": "at least {min_length} long",
     "too_long": "at most {max_length} long",
 }
-_ADVICE = {"a list": "write it in [ ]", "text": "put quotes round it"}
+_ADVICE = {"a list": "write it in [ ]", "a mapping": "write it as {key: value}", "text": "put quotes round it"}
 
 
 @dataclass(frozen=True, slots=True)

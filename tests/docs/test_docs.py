@@ -10,8 +10,8 @@ import pytest
 
 from docs.generate import pages
 from gateway import paths
+from gateway.policy.making import load_policy
 from gateway.policy.messages import Messages
-from gateway.policy.policy import load_policy
 from gateway.taxonomy import Taxonomy
 from gateway.web.app import endpoints
 from gateway.web.problems import _TITLES

@@ -29,7 +29,7 @@ def test_the_wheel_moderates_far_from_the_checkout(tmp_path):
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "MODGATE_CONFIG")}
     command = [python, "-m", "gateway.cli", "moderate", "--json", "--text", "I will find you and beat you to death"]
     done = subprocess.run(
-        command, cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=110, check=False
     )
     assert done.returncode in (3, 4), done.stderr
     assert json.loads(done.stdout)["policy"]["name"] == "social"

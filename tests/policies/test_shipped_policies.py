@@ -7,8 +7,9 @@ import pytest
 from gateway.domain import FULL, Action, Answer, Decision, Failure, Modality, Reading, Role, Signal
 from gateway.paths import MESSAGES, SHIPPED, TAXONOMY
 from gateway.policy.book import PolicyBook
-from gateway.policy.decide import InputFacts, decide
+from gateway.policy.decide import decide
 from gateway.policy.messages import Messages, keys_for
+from gateway.policy.tally import InputFacts
 from gateway.taxonomy import Kind, Taxonomy
 
 TAXONOMY_READ = Taxonomy.from_file(TAXONOMY)

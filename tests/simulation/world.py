@@ -12,16 +12,18 @@ from typing import Any
 
 from gateway.aftermath import Aftermath
 from gateway.dispatch.breaker import State
-from gateway.dispatch.cache import Asker, Memory
+from gateway.dispatch.cache import Asker
 from gateway.dispatch.fanout import Route
+from gateway.dispatch.memory import Memory
 from gateway.dispatch.question import Provider
 from gateway.dispatch.strategies import Leg
 from gateway.domain import Answer, Content, Image, Modality, Text
 from gateway.mapping import VendorTable
 from gateway.moderation import Moderator, Submission
 from gateway.paths import MESSAGES, TAXONOMY
+from gateway.policy.making import load_policy
 from gateway.policy.messages import Messages
-from gateway.policy.policy import Policy, load_policy
+from gateway.policy.policy import Policy
 from gateway.record import Case, Record, Revision
 from gateway.taxonomy import Taxonomy
 from gateway.yamlfile import loads

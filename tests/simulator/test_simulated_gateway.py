@@ -128,7 +128,7 @@ def until_the_end(lines):
 
 def modgate(*arguments):
     command = [sys.executable, "-m", "gateway.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
 
 
 def test_a_process_of_its_own_with_a_script_until_sigterm(tmp_path):
@@ -142,7 +142,7 @@ def test_a_process_of_its_own_with_a_script_until_sigterm(tmp_path):
         with urllib.request.urlopen(told["control"] + "/calls") as response:
             calls = json.load(response)["vendors"]
         running.send_signal(signal.SIGTERM)
-        assert running.wait(10) == 0
+        assert running.wait(60) == 0
         assert running.stderr.read() == ""
     answer = json.loads(done.stdout)
     assert statuses(answer)[("sieve", 0)] == "unavailable" and statuses(answer)[("openai", 0)] == "ok"

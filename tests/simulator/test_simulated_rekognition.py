@@ -18,7 +18,7 @@ SECRET = "simulator-secret"
 async def rekognition(script="", path="", attempts=1, **options):
     async with simulator(script) as vendors:
         settings = {"aws_access_key_id": "simulator", "aws_secret_access_key": SECRET, "region_name": "us-east-1"}
-        config = Config(retries={"total_max_attempts": attempts, "mode": "standard"}, read_timeout=5, connect_timeout=2)
+        config = Config(retries={"total_max_attempts": attempts, "mode": "standard"})
         made = settings | {"endpoint_url": vendors.url + path, "config": config} | options
         api = boto3.client("rekognition", **made)
         try:

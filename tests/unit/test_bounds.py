@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from gateway.domain import FULL, Action, Answer, Finding, Look
 from gateway.errors import VendorUnavailable
 from gateway.policy.bounds import holes, settled
-from gateway.policy.decide import InputFacts, decide
+from gateway.policy.decide import decide
 from gateway.policy.policy import Policy
+from gateway.policy.tally import InputFacts
 from tests.scripted import CLEAN, HATE, TEXT, Scripted, answered, leg, provider, told
 from tests.unit.test_decide import failed, policy, said
 from tests.virtualtime import virtual

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.dispatch.cache import Asker, Memory
+from gateway.dispatch.cache import Asker
 from gateway.dispatch.deadline import Deadline
+from gateway.dispatch.memory import Memory
 from gateway.dispatch.question import Provider, Question
 from gateway.domain import Content, Exchange, Failure, Input, Reading, Text
 from gateway.errors import VendorRejected

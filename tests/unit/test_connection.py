@@ -26,6 +26,7 @@ from tests.rawvendor import (
     saying,
     serving,
 )
+from tests.waiting import until
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -217,11 +218,16 @@ async def test_without_a_length_our_own_closing_does_not_end_the_body():
     async def serves(reader, writer):
         await request_on(reader)
         writer.write(OK + b"\r\n[1,2]")
+        await writer.drain()
+        said.set()
         await reader.read()
+
+    said = asyncio.Event()
 
     async with serving(serves) as vendor, client() as send:
         asked = asyncio.create_task(failure(send, vendor.url))
-        await asyncio.sleep(0.05)
+        await said.wait()
+        await asyncio.sleep(0.05)  # the loop reads it in its next turn
         await send.close()
         assert (await asked).detail == "truncated: the answer broke off"
 
@@ -240,9 +246,8 @@ async def test_what_follows_an_answer_is_nobodys_answer(second):
             reply = await ask(send, vendor.url, f"/{turn}")
             assert (reply.status, reply.body) == (200, f"/{turn}".encode())
             assert list(reply.headers) == ["content-length"]
-        await asyncio.sleep(0.05)
+        await until(lambda: all(connection.is_closing() for connection in vendor.connections))
         assert len(vendor.connections) == 3
-        assert all(connection.is_closing() for connection in vendor.connections)
 
 
 @pytest.mark.parametrize(
@@ -323,8 +328,7 @@ async def test_a_body_over_the_cap_is_drift_and_no_more_of_it_is_read(head, piec
         failed = await failure(send, vendor.url)
         assert isinstance(failed, VendorDrift)
         assert failed.http == 200
-        await asyncio.sleep(0.05)
-        assert vendor.connections[0].is_closing()
+        await until(vendor.connections[0].is_closing)
 
 
 @pytest.mark.parametrize(

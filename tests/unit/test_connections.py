@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+from types import SimpleNamespace
 
 import pytest
 
 from gateway.dispatch import connections
 from gateway.dispatch.connection import Connection
 from gateway.errors import VendorUnavailable
-from tests.rawvendor import ask, client, echoing, failure, on_either_loop, plain, request_on, reset, serving
+from tests.rawvendor import PATIENCE, ask, client, echoing, failure, on_either_loop, plain, request_on, reset, serving
+from tests.waiting import until
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -53,19 +55,38 @@ async def test_nobody_gets_anothers_answer_however_many_give_up():
         assert len([end for end in ends if end is None]) >= 200
 
 
+class Ahead:
+    """The running loop, its clock set forward by `later` seconds."""
+
+    def __init__(self):
+        self._loop = asyncio.get_running_loop()
+        self.later = 0.0
+
+    def time(self):
+        return self._loop.time() + self.later
+
+    def __getattr__(self, name):
+        return getattr(self._loop, name)
+
+
 @on_either_loop
 async def test_what_was_not_used_for_long_is_closed(monkeypatch):
-    monkeypatch.setattr(connections, "IDLE", 0.2)
+    loop = Ahead()
+    monkeypatch.setattr(connections, "asyncio", SimpleNamespace(get_running_loop=lambda: loop))
+
+    def closed():
+        return [connection.is_closing() for connection in vendor.connections].count(True)
+
     async with serving(echoing) as vendor, client() as send:
         await asyncio.gather(*(ask(send, vendor.url) for _ in range(3)))
-        await asyncio.sleep(0.12)
+        loop.later += 0.6 * connections.IDLE
         await ask(send, vendor.url)
-        await asyncio.sleep(0.12)
+        assert closed() == 0
+        loop.later += 0.6 * connections.IDLE
         await ask(send, vendor.url)
         assert len(vendor.connections) == 3
-        await asyncio.sleep(0.02)
-        assert [connection.is_closing() for connection in vendor.connections].count(True) == 2
-        await asyncio.sleep(0.3)
+        await until(lambda: closed() == 2)
+        loop.later += 1.2 * connections.IDLE
         await ask(send, vendor.url)
         assert len(vendor.connections) == 4
 
@@ -75,8 +96,8 @@ async def test_closing_closes_every_connection():
     async with serving(echoing) as vendor:
         async with client() as send:
             await asyncio.gather(*(ask(send, vendor.url) for _ in range(3)))
-        await asyncio.sleep(0.05)
-        assert [connection.is_closing() for connection in vendor.connections] == [True] * 3
+        await until(lambda: all(connection.is_closing() for connection in vendor.connections))
+        assert len(vendor.connections) == 3
 
 
 @pytest.mark.parametrize("noticed", [True, False])
@@ -87,7 +108,7 @@ async def test_a_connection_that_the_vendor_closed_is_not_used_again(noticed):
         with socket.socket(fileno=vendor.connections[0].get_extra_info("socket").dup().detach()) as theirs:
             theirs.shutdown(socket.SHUT_RDWR)
         if noticed:
-            await asyncio.sleep(0.05)
+            await until(vendor.connections[0].is_closing)
         assert (await ask(send, vendor.url, "/2")).body == b"/2"
         assert len(vendor.connections) == 2
 
@@ -110,17 +131,16 @@ async def test_a_connection_that_the_vendor_closes_on_the_next_request_is_a_fail
 @on_either_loop
 async def test_a_connection_lost_before_anything_was_asked_is_a_failure():
     async def hangs_up(reader, writer):
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.02)  # what it would read first is never sent
 
     alive: set[Connection] = set()
     loop = asyncio.get_running_loop()
     async with serving(hangs_up) as vendor:
         _, connection = await loop.create_connection(lambda: Connection(alive), "127.0.0.1", vendor.port)
         assert alive == {connection}
-        await asyncio.sleep(0.05)
-        assert not alive
+        await until(lambda: not alive)
         with pytest.raises(VendorUnavailable, match="without an answer"):
-            await asyncio.wait_for(connection.exchange(b"GET / HTTP/1.1\r\n\r\n"), 1)
+            await asyncio.wait_for(connection.exchange(b"GET / HTTP/1.1\r\n\r\n"), PATIENCE)
 
 
 @pytest.mark.parametrize("closes", [True, False])
@@ -169,10 +189,13 @@ async def test_a_connection_lost_at_any_stage_is_a_failure_and_the_next_call_wor
 @pytest.mark.parametrize("said", [b"", OK, OK + b"Content-Length: 9\r\n\r\n[1", OK + b"\r\n[1"])
 @on_either_loop
 async def test_who_stops_waiting_closes_the_connection_and_nobody_else_suffers(said):
+    heard = asyncio.Event()
+
     async def serves(reader, writer):
         while (path := await request_on(reader)) != b"/slow":
             writer.write(plain(path))
         writer.write(said)
+        heard.set()
         await reader.read()
         writer.write(plain(b"late"))
 
@@ -180,11 +203,10 @@ async def test_who_stops_waiting_closes_the_connection_and_nobody_else_suffers(s
         await ask(send, vendor.url, "/1")
         slow = asyncio.create_task(ask(send, vendor.url, "/slow"))
         beside = [asyncio.create_task(ask(send, vendor.url, f"/{n}")) for n in (2, 3)]
-        await asyncio.sleep(0.05)
+        await heard.wait()
         slow.cancel()
         with pytest.raises(asyncio.CancelledError):
             await slow
         assert [(await task).body for task in beside] == [b"/2", b"/3"]
-        await asyncio.sleep(0.02)
-        assert vendor.connections[0].is_closing()
+        await until(vendor.connections[0].is_closing)
         assert (await ask(send, vendor.url, "/4")).body == b"/4"

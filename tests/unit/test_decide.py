@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from gateway.domain import FULL, Action, Answer, Decision, Failure, Modality, Reading, Role, Signal, State
 from gateway.paths import MESSAGES, TAXONOMY
-from gateway.policy.decide import InputFacts, decide
+from gateway.policy.decide import decide
+from gateway.policy.making import load_policy
 from gateway.policy.messages import Messages
-from gateway.policy.policy import Policy, load_policy
+from gateway.policy.policy import Policy
+from gateway.policy.tally import InputFacts
 from gateway.taxonomy import Taxonomy, lineage
 
 TAXONOMY_READ = Taxonomy.from_file(TAXONOMY)

@@ -33,7 +33,7 @@ def mode(file):
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
 async def test_it_is_there_while_it_is_lent_and_not_after(tmp_path, form):
     outbox = await Outbox.open(tmp_path / "new" / "var", URL)
-    async with outbox.lent(picture(form), 5.0) as letter:
+    async with outbox.lent(picture(form), 60.0) as letter:
         assert await outbox.read(token(letter)) == (picture(form), f"image/{form.lower()}")
         [file] = (tmp_path / "new/var/outbox").iterdir()
         assert (mode(file), mode(file.parent), mode(tmp_path / "new/var/outbox.key")) == (0o600, 0o700, 0o600)
@@ -43,17 +43,17 @@ async def test_it_is_there_while_it_is_lent_and_not_after(tmp_path, form):
 
 async def test_every_process_on_the_folder_hands_it_out(tmp_path):
     boxes = await asyncio.gather(*(Outbox.open(tmp_path, URL) for _ in range(8)))  # all make the key at once
-    async with boxes[0].lent(picture(), 5.0) as letter:
+    async with boxes[0].lent(picture(), 60.0) as letter:
         assert [await box.read(token(letter)) for box in boxes] == [(picture(), "image/jpeg")] * 8
     elsewhere = await Outbox.open(tmp_path / "other", URL)
-    async with boxes[0].lent(picture(), 5.0) as letter:
+    async with boxes[0].lent(picture(), 60.0) as letter:
         assert await elsewhere.read(token(letter)) is None
 
 
 async def test_two_questions_about_one_picture_have_two_addresses(tmp_path):
     outbox = await Outbox.open(tmp_path, URL)
-    async with outbox.lent(picture(), 5.0) as one:
-        async with outbox.lent(picture(), 5.0) as two:
+    async with outbox.lent(picture(), 60.0) as one:
+        async with outbox.lent(picture(), 60.0) as two:
             assert one.url != two.url and one.sha256 == two.sha256
         assert await outbox.read(token(one))
 
@@ -67,13 +67,13 @@ async def test_it_expires_and_is_swept_out(tmp_path):
     await left.__aenter__()  # and then the process is killed
     await asyncio.sleep(0.05)
     (tmp_path / "outbox" / "notes.txt").write_text("somebody else's")
-    async with outbox.lent(picture(), 5.0):
+    async with outbox.lent(picture(), 60.0):
         assert len(list((tmp_path / "outbox").iterdir())) == 2
 
 
 async def test_other_bytes_than_those_signed_are_not_handed_out(tmp_path):
     outbox = await Outbox.open(tmp_path, URL)
-    async with outbox.lent(picture(), 5.0) as letter:
+    async with outbox.lent(picture(), 60.0) as letter:
         [file] = (tmp_path / "outbox").iterdir()
         file.write_bytes(picture("PNG"))
         assert await outbox.read(token(letter)) is None
@@ -83,7 +83,7 @@ async def test_it_is_taken_back_from_who_is_cancelled(tmp_path):
     outbox, lent = await Outbox.open(tmp_path, URL), asyncio.Event()
 
     async def ask():
-        async with outbox.lent(picture(), 5.0):
+        async with outbox.lent(picture(), 60.0):
             lent.set()
             await asyncio.sleep(5)
 
@@ -129,5 +129,5 @@ async def test_no_room_is_an_error_of_ours(tmp_path):
     outbox = await Outbox.open(tmp_path, URL)
     (tmp_path / "outbox").rmdir()
     with pytest.raises(OSError):
-        async with outbox.lent(picture(), 5.0):
+        async with outbox.lent(picture(), 60.0):
             pytest.fail("it was sent")

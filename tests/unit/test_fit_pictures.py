@@ -162,7 +162,7 @@ def test_any_limits_are_kept_or_it_is_refused(view, least, most, pixels, size, f
 @asynccontextmanager
 async def fitter(outbox=None, **options):
     """A fitter whose pool keeps a list of what it was asked to do."""
-    pool = DecodePool(workers=1, **options)
+    pool = DecodePool(workers=1, **{"timeout": 60.0, **options})
     await pool.warm()
     run, asked = pool.run, []
 
@@ -191,7 +191,7 @@ async def test_it_is_made_once_for_equal_needs():
     equal = Needs(("image/jpeg", "image/png"), 4 << 20, (50, 7200))
 
     async def sent(wanted):
-        async with fits.fit(wanted, False, content, 5.0) as (made, notes):
+        async with fits.fit(wanted, False, content, 60.0) as (made, notes):
             return made, notes
 
     async with fitter() as (fits, asked):
@@ -212,7 +212,7 @@ async def test_every_view_of_alpha_and_animation_is_made_over():
     moving = saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
     async with fitter() as (fits, _):
         for data, views in ((saved(see_through), 2), (moving, 3)):
-            async with fits.fit(AZURE, False, Content((taken(data),)), 5.0) as (made, notes):
+            async with fits.fit(AZURE, False, Content((taken(data),)), 60.0) as (made, notes):
                 assert len(made.images[0].views) == views
                 assert [note.view for note in notes] == list(range(views))
                 for number, (view, note) in enumerate(zip(made.images[0].views, notes, strict=True)):
@@ -225,7 +225,7 @@ async def test_what_cannot_be_made_to_fit_is_rejected_by_name():
     content = Content((taken(saved(noise(600, 600))),))
     async with fitter() as (fits, _):
         with pytest.raises(VendorRejected, match="cannot be made to fit in the 700 bytes"):
-            async with fits.fit(Needs(size=700), False, content, 5.0):
+            async with fits.fit(Needs(size=700), False, content, 60.0):
                 pytest.fail("it was sent")
 
 
@@ -235,14 +235,14 @@ async def test_time_decoders_and_crashes_end_as_vendor_errors():
         with pytest.raises(VendorTimeout, match="no time was left"):
             async with fits.fit(Needs(size=700), False, content, 0.05):
                 pytest.fail("it was sent")
-        async with fits.fit(AZURE, False, Content((taken(saved(scene(9, 9))),)), 5.0) as (made, _):
+        async with fits.fit(AZURE, False, Content((taken(saved(scene(9, 9))),)), 60.0) as (made, _):
             assert made.images[0].views[0].width == 50  # the pool goes on
     async with fitter(timeout=0.01) as (fits, _):
         with pytest.raises(VendorRejected, match="takes too long"):
-            async with fits.fit(Needs(size=700), False, content, 5.0):
+            async with fits.fit(Needs(size=700), False, content, 60.0):
                 pytest.fail("it was sent")
     with pytest.raises(VendorThrottled):  # closed: it takes nothing more
-        async with fits.fit(Needs(size=701), False, content, 5.0):
+        async with fits.fit(Needs(size=701), False, content, 60.0):
             pytest.fail("it was sent")
 
 
@@ -250,7 +250,7 @@ async def test_who_leaves_leaves_the_turn_to_the_next():
     content = Content((taken(saved(noise(2000, 2000))),))
 
     async def sent():
-        async with fits.fit(Needs(size=200_000), False, content, 5.0) as (made, _):
+        async with fits.fit(Needs(size=200_000), False, content, 60.0) as (made, _):
             return made
 
     async with fitter() as (fits, asked):
@@ -269,7 +269,7 @@ async def test_an_address_of_ours_comes_with_the_bytes_it_leads_to(tmp_path):
     content = Content((taken(saved(scene(30, 30))),))
     async with fitter(outbox) as (fits, _):
         for wanted, width in ((Needs(), 30), (AZURE, 50)):
-            async with fits.fit(wanted, True, content, 5.0) as (made, [note]):
+            async with fits.fit(wanted, True, content, 60.0) as (made, [note]):
                 [view] = made.images[0].views
                 token = view.url.removeprefix("https://mod.example.com/v1/media/")
                 assert await outbox.read(token) == (view.data, "image/jpeg")

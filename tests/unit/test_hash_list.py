@@ -1,6 +1,5 @@
 """Lists of known things: what a match means, what it does not, and how lists are followed while they change."""
 
-import asyncio
 import hashlib
 
 import aiohttp
@@ -19,6 +18,7 @@ from gateway.media.pool import PRELOAD, DecodePool
 from gateway.media.workshop import Workshop
 from tests.gateway import image, serving
 from tests.unit.test_hash_list_matching import ONE, TWO, hashes_of, photo, saved
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -128,14 +128,6 @@ async def test_a_text_is_known_as_it_came_and_by_what_it_says(opened):
     assert other.findings == (Finding("listed", 0.0),)
 
 
-async def renewed(adapter, condition):
-    for _ in range(200):
-        if condition():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("the lists were not looked at again")
-
-
 async def test_a_changed_list_takes_effect_and_a_broken_one_changes_nothing(opened, tmp_path, monkeypatch):
     monkeypatch.setattr(hash_list, "LOOK_EVERY", 0.02)
     adapter, _ = await opened(bad=[f"sha256:{ONE}"], worse=[f"sha256:{TWO}"])
@@ -146,7 +138,7 @@ async def test_a_changed_list_takes_effect_and_a_broken_one_changes_nothing(open
     new.write_text(f"sha256:{text_hashes('buy gold')['text']}\n")
     new.replace(file)
     with capture_logs() as logs:
-        await renewed(adapter, lambda: logs)
+        await until(lambda: logs)
     after, _ = await looked(adapter, text)
     assert logs[0]["event"] == "hash_lists_renewed"
     assert after.findings == (Finding("listed", 1.0), Finding("bad", 1.0))
@@ -154,7 +146,7 @@ async def test_a_changed_list_takes_effect_and_a_broken_one_changes_nothing(open
     for broken in ("sha256:123\n", "", None):
         with capture_logs() as logs:
             file.unlink() if broken is None else file.write_text(broken)
-            await renewed(adapter, lambda logs=logs: logs)
+            await until(lambda logs=logs: logs)
         assert (logs[0]["event"], logs[0]["log_level"]) == ("hash_lists_not_renewed", "error")
         assert str(file) in logs[0]["problem"]
         still, _ = await looked(adapter, text)

@@ -12,8 +12,8 @@ from PIL import Image, ImageEnhance
 
 from adapters.hash_list_matching.files import read_hashes
 from adapters.hash_list_matching.index import Index
-from adapters.hash_list_matching.pdq import TURNS, pdq
 from gateway.errors import ConfigError
+from gateway.pdq import TURNS, pdq
 
 PHOTOS = Path(find_spec("sklearn").origin).parent / "datasets" / "images"  # two of them, CC-BY
 

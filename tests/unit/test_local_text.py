@@ -8,7 +8,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -238,9 +238,9 @@ def test_any_text_gives_values_between_0_and_1(model: TextModel, text: str) -> N
 
 @pytest.mark.parametrize("part", ["a", "a ", "a!", "a*", "k1", "\u0316\u0300", "ab", "'", "a.", "씨", "\ud800"])
 def test_hostile_texts_take_linear_time(model: TextModel, part: str) -> None:
-    began = perf_counter()
+    began = process_time()
     model.judge(part * (50_000 // len(part)))
-    assert perf_counter() - began < 2
+    assert process_time() - began < 2
 
 
 def test_plain_keeps_what_other_languages_need() -> None:

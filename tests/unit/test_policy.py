@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from gateway.domain import FULL, Action, Modality
 from gateway.errors import ConfigError
 from gateway.paths import MESSAGES, TAXONOMY
+from gateway.policy.making import load_policy
 from gateway.policy.messages import Messages, keys_for
-from gateway.policy.policy import Policy, Rule, load_policy
+from gateway.policy.policy import Policy, Rule
 from gateway.policy.schema import cut
 from gateway.taxonomy import Taxonomy
 
@@ -126,7 +127,7 @@ BROKEN = [
     ("policy: p\nthresholds: {}\nsignals: {coverage: {§hatte: {}}}\n", "did you mean 'hate'?"),
     ("policy: p\nthresholds: {}\nsignals: {coverage: {hate: {min_providers: §0}}}\n", "at least 1"),
     ("policy: p\nthresholds: {}\nsignals: {coverage: {hate: {on_missing: §allow}}}\n", "review or block"),
-    ("policy: p\nthresholds: {}\nsignals: {combine: {default: §mean}}\n", "should be max"),
+    ("policy: p\nthresholds: {}\nsignals: {combine: {default: §mode}}\n", "scores are combined by max, mean"),
     ("policy: p\nthresholds: {}\nversion: §-1\n", "at least 0"),
     ("policy: p\nthresholds: {hate: {}, §hate: {}}\n", "already"),
 ]

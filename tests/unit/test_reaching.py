@@ -98,17 +98,19 @@ async def test_a_connection_lost_in_the_handshake(how):
 @on_either_loop
 async def test_who_stops_waiting_in_the_handshake_leaves_no_connection():
     async def hangs(reader, writer):
+        await reader.read(1)
+        greeted.set()
         await reader.read()
         gone.set()
 
-    gone = asyncio.Event()
+    greeted, gone = asyncio.Event(), asyncio.Event()
     async with serving(hangs) as vendor, client(trusting()) as send:
         asked = asyncio.create_task(ask(send, over_tls(vendor.url)))
-        await asyncio.sleep(0.1)
+        await greeted.wait()
         asked.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asked
-        await asyncio.wait_for(gone.wait(), 1)
+        await gone.wait()
 
 
 @on_either_loop

@@ -1,4 +1,4 @@
-"""What is kept: group commit, the database and its migrations, decisions and their evidence."""
+"""What is kept: the database, decisions and their evidence."""
 
 from __future__ import annotations
 
@@ -12,10 +12,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
 from gateway.domain import (
     Answer,
@@ -32,134 +29,17 @@ from gateway.domain import (
 from gateway.errors import ConfigError, NotFound, Overloaded
 from gateway.ledger import DatabaseLedger
 from gateway.paths import MESSAGES, TAXONOMY
-from gateway.policy.decide import InputFacts, decide
+from gateway.policy.decide import decide
+from gateway.policy.making import load_policy
 from gateway.policy.messages import Messages
-from gateway.policy.policy import load_policy
+from gateway.policy.tally import InputFacts
 from gateway.record import Case, PolicyName, Record, Timings, digest, evidence
-from gateway.store import database as database_module
-from gateway.store.commit import GroupCommit, WriterClosed
-from gateway.store.database import NEWEST, Database
-from gateway.store.tables import decisions, metadata
+from gateway.store.database import Database
+from gateway.store.schema import NEWEST
 from gateway.taxonomy import Taxonomy
 
 TAXONOMY_READ = Taxonomy.from_file(TAXONOMY)
 SHIPPED = Messages.from_file(MESSAGES)
-MIGRATIONS = Path(database_module.__file__).parent / "migrations"
-
-
-# Group commit
-
-
-class Disk:
-    """Commits when it is told to, and remembers what; a row whose id is "bad" fails its transaction."""
-
-    def __init__(self) -> None:
-        self.batches: list[list[str]] = []
-        self.ready = asyncio.Event()
-        self.ready.set()
-
-    async def __call__(self, batch) -> None:
-        ids = [row["id"] for _, row in batch]
-        self.batches.append(ids)
-        await self.ready.wait()
-        if "bad" in ids:
-            raise OSError("disk full")
-
-
-@asynccontextmanager
-async def writing():
-    disk = Disk()
-    writer = GroupCommit(disk)
-    yield writer, disk
-    await writer.close()
-
-
-def put(writer: GroupCommit, id: str) -> asyncio.Task[None]:
-    return asyncio.create_task(writer.put(decisions, {"id": id}))
-
-
-async def test_what_waits_during_a_commit_goes_into_the_next_one_in_order():
-    async with writing() as (writer, disk):
-        disk.ready.clear()
-        tasks = [put(writer, "first")]
-        await settle()
-        tasks += [put(writer, f"{number}") for number in range(5)]
-        await settle()
-        disk.ready.set()
-        await asyncio.gather(*tasks)
-        assert disk.batches == [["first"], ["0", "1", "2", "3", "4"]]
-
-
-async def test_a_batch_is_bounded_and_nothing_is_lost_or_doubled():
-    async with writing() as (writer, disk):
-        ids = [f"{number}" for number in range(350)]
-        await asyncio.gather(*(put(writer, id) for id in ids))
-        assert [id for batch in disk.batches for id in batch] == ids
-        assert max(map(len, disk.batches)) == 100
-
-
-async def test_a_caller_waits_until_its_row_is_committed():
-    async with writing() as (writer, disk):
-        disk.ready.clear()
-        task = put(writer, "a")
-        await settle()
-        assert (disk.batches, task.done()) == ([["a"]], False)
-        disk.ready.set()
-        await task
-
-
-async def test_a_failed_transaction_tells_all_who_wait_for_it_and_the_next_one_works():
-    async with writing() as (writer, disk):
-        disk.ready.clear()
-        before = put(writer, "before")
-        await settle()
-        together = [put(writer, id) for id in ("a", "bad", "b")]
-        await settle()
-        disk.ready.set()
-        told = await asyncio.gather(before, *together, return_exceptions=True)
-        assert [type(each) for each in told] == [type(None), OSError, OSError, OSError]
-        await writer.put(decisions, {"id": "after"})
-
-
-async def test_whoever_leaves_harms_nobody():
-    async with writing() as (writer, disk):
-        disk.ready.clear()
-        first = put(writer, "first")
-        await settle()
-        leaving, staying = put(writer, "leaving"), put(writer, "staying")
-        await settle()
-        first.cancel()
-        leaving.cancel()
-        await settle()
-        disk.ready.set()
-        await staying
-        assert disk.batches == [["first"], ["leaving", "staying"]]
-        assert (first.cancelled(), leaving.cancelled()) == (True, True)
-
-
-async def test_close_waits_for_what_is_on_its_way_and_refuses_what_comes_later():
-    disk = Disk()
-    writer = GroupCommit(disk)
-    disk.ready.clear()
-    tasks = [put(writer, "a")]
-    await settle()
-    tasks.append(put(writer, "b"))
-    await settle()
-    closing = asyncio.create_task(writer.close())
-    await settle()
-    assert not closing.done()
-    disk.ready.set()
-    await closing
-    assert [task.done() for task in tasks] == [True, True]
-    with pytest.raises(WriterClosed):
-        await writer.put(decisions, {"id": "late"})
-    await writer.close()
-
-
-async def settle() -> None:
-    """Let everything run that can."""
-    for _ in range(5):
-        await asyncio.sleep(0)
 
 
 # The database
@@ -178,7 +58,7 @@ def file_of(folder: Path) -> Path:
     return folder / "modgate.sqlite"
 
 
-async def test_it_makes_its_folder_and_migrates(tmp_path):
+async def test_it_makes_its_folder_and_its_tables(tmp_path):
     async with opened(tmp_path / "new" / "var") as database, database.reader.connect() as connection:
         assert (await connection.execute(text("select version_num from alembic_version"))).scalar_one() == NEWEST
         assert (await connection.execute(text("pragma journal_mode"))).scalar_one() == "wal"
@@ -189,20 +69,6 @@ async def test_what_was_written_is_there_when_it_is_opened_again(tmp_path):
         await DatabaseLedger(database).record(record())
     async with opened(tmp_path) as database:
         assert (await DatabaseLedger(database).find("mod_1", "acme")).record.id == "mod_1"
-
-
-async def test_the_migrations_lead_to_the_tables(tmp_path):
-    async with opened(tmp_path):
-        pass
-    engine = create_engine(f"sqlite:///{file_of(tmp_path)}")
-    with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-    engine.dispose()
-
-
-def test_the_newest_revision_is_the_last_file():
-    scripts = ScriptDirectory(str(MIGRATIONS))
-    assert scripts.get_heads() == [NEWEST]
 
 
 def a_file(folder: Path) -> Path:
@@ -279,7 +145,7 @@ def test_several_processes_may_open_a_new_folder_at_the_same_moment(tmp_path):
     asyncio.run(_open_and_close(tmp_path))
 
 
-async def test_a_migration_that_fails_half_way_leaves_nothing_behind(tmp_path):
+async def test_tables_that_fail_half_way_leave_nothing_behind(tmp_path):
     """Else the next start would find tables of a database that has no version."""
     with sqlite3.connect(file_of(tmp_path)) as other:
         other.execute("create table api_keys (in_the_way)")

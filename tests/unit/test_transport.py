@@ -10,7 +10,7 @@ import pytest
 from gateway.dispatch.transport import HttpTransport
 from gateway.errors import VendorUnavailable
 from gateway.wire import Call
-from tests.rawvendor import client, on_either_loop, plain, serving
+from tests.rawvendor import PATIENCE, client, on_either_loop, plain, serving
 
 KEY = "sk-verysecret-0123456789"
 
@@ -26,7 +26,7 @@ async def heard(call: Call, host: str = "127.0.0.1", path: str = "") -> tuple[st
         writer.write(plain(b"{}"))
 
     async with serving(serves, host=host) as vendor, client() as send:
-        await asyncio.wait_for(send(vendor.url + path, call), 3)
+        await asyncio.wait_for(send(vendor.url + path, call), PATIENCE)
         [(head, body)] = requests
         line, *headers = head.removesuffix("\r\n\r\n").split("\r\n")
         return line, headers, body, vendor.port
@@ -144,7 +144,7 @@ async def test_the_host_is_named_in_ascii_and_without_its_usual_port(address, ho
     real = loop.getaddrinfo
     async with serving(serves) as vendor, client() as send:
         monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
-        await asyncio.wait_for(send(address, Call("POST", "/")), 3)
+        await asyncio.wait_for(send(address, Call("POST", "/")), PATIENCE)
     assert heads[0].split(b"\r\n")[1] == b"Host: " + host.encode()
 
 
@@ -173,7 +173,7 @@ async def test_no_failure_shows_what_was_sent(answer):
     call = Call("POST", "/", headers={"Authorization": KEY}, query={"api_secret": KEY}, data=KEY.encode())
     async with serving(serves) as vendor, client() as send:
         with pytest.raises(Exception) as failed:
-            await asyncio.wait_for(send(vendor.url, call), 3)
+            await asyncio.wait_for(send(vendor.url, call), PATIENCE)
     assert KEY not in "".join(traceback.format_exception(failed.value)) + repr(vars(failed.value))
 
 

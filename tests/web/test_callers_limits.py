@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 import sys
 from pathlib import Path
@@ -13,8 +14,10 @@ import openai
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.web import brake
 from tests.contract.replay import listening
 from tests.gateway import judges, serving
+from tests.waiting import until
 from tests.web.behind import PHOTO
 
 CONFIG = """
@@ -137,22 +140,22 @@ async def test_a_key_made_on_the_command_line_has_its_limits(gateway, tmp_path):
     config = ["--config", str(tmp_path / "gateway.yaml")]
     made = await asyncio.create_subprocess_exec(*program, *config, stdout=asyncio.subprocess.PIPE)
     key = json.loads((await made.communicate())[0])["key"]
-    for _ in range(100):
+
+    async def known():
         status, *_ = await send(gateway, key)
-        if status != 401:
-            break
-        await asyncio.sleep(0.1)
-    assert status == 200
+        return status if status != 401 else None
+
+    assert await until(known) == 200
     assert (await send(gateway, key))[1]["code"] == "rate_limited"
 
 
 async def test_work_that_came_in_too_slowly_is_not_begun(behind, tmp_path):
     """The head comes at once, the body after the time its caller is thought to wait."""
-    async with serving(configured(behind, wait="200ms"), tmp_path) as url, aiohttp.ClientSession(url) as client:
+    async with serving(configured(behind, wait="1s"), tmp_path) as url, aiohttp.ClientSession(url) as client:
 
         async def dawdling():
             yield b'{"text": '
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(1.2)
             yield b'"A walk on the beach"}'
 
         headers = {"X-API-Key": "app-key", "Content-Type": "application/json"}
@@ -164,11 +167,14 @@ async def test_work_that_came_in_too_slowly_is_not_begun(behind, tmp_path):
         assert await refusals(client) == {"waited_too_long": 1}
 
 
-async def test_a_flood_of_batches_leaves_live_traffic_its_goodput(tmp_path):
+async def test_a_flood_of_batches_leaves_live_traffic_its_goodput(tmp_path, monkeypatch):
+    """Batches get two of the eight places, live traffic needs four; and no busy machine makes them fewer."""
+
     async def ponders(heard, writer):
         await asyncio.sleep(0.1)
         await judges(heard, writer)
 
+    monkeypatch.setattr(brake, "TOO_MUCH", 600.0)
     numbers = iter(range(100_000))
 
     async with (
@@ -178,12 +184,14 @@ async def test_a_flood_of_batches_leaves_live_traffic_its_goodput(tmp_path):
     ):
 
         async def live():
-            """Twenty at a steady pace, which needs less than half of the places; how many were answered."""
-            tasks = []
-            for _ in range(20):
-                tasks.append(asyncio.create_task(send(client, "app-key", f"live {next(numbers)}")))
-                await asyncio.sleep(0.04)
-            return sum([status == 200 for status, _, _ in await asyncio.gather(*tasks)])
+            """Twenty, four at once; how many were answered."""
+            places = asyncio.Semaphore(4)
+
+            async def one():
+                async with places:
+                    return await send(client, "app-key", f"live {next(numbers)}")
+
+            return [status for status, _, _ in await asyncio.gather(*(one() for _ in range(20)))].count(200)
 
         async def flood(codes):
             while True:
@@ -194,13 +202,14 @@ async def test_a_flood_of_batches_leaves_live_traffic_its_goodput(tmp_path):
         alone = await live()
         codes = []
         floods = [asyncio.create_task(flood(codes)) for _ in range(8)]
-        await asyncio.sleep(0.1)
+        await until(lambda: "batch_waits" in codes)
         beside = await live()
+        await until(lambda: 200 in codes)
         for task in floods:
             task.cancel()
         await asyncio.gather(*floods, return_exceptions=True)
     assert alone == 20
-    assert beside >= 0.9 * alone
+    assert beside == 20
     assert {200, "batch_waits"} == set(codes)
 
 
@@ -213,7 +222,7 @@ async def test_after_a_refusal_the_connection_is_good_for_the_next_request(gatew
     head = f"POST /v1/moderate HTTP/1.1\r\nHost: x\r\nX-API-Key: slow-key\r\nContent-Length: {len(body)}\r\n\r\n"
 
     def talk():
-        with socket.create_connection(("127.0.0.1", gateway._base_url.port), timeout=5) as line:
+        with socket.create_connection(("127.0.0.1", gateway._base_url.port), timeout=60) as line:
             statuses = []
             for _ in range(3):
                 line.sendall(head.encode() + body)
@@ -236,7 +245,7 @@ async def test_who_asks_before_sending_is_told_no_at_once_or_to_go_on(gateway):
 
     def talk(key):
         head = f"POST /v1/moderate HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\nContent-Length: {len(body)}\r\n"
-        with socket.create_connection(("127.0.0.1", gateway._base_url.port), timeout=5) as line:
+        with socket.create_connection(("127.0.0.1", gateway._base_url.port), timeout=60) as line:
             line.sendall(head.encode() + b"Expect: 100-continue\r\n\r\n")
             first = line.recv(65_536)
             if first.startswith(b"HTTP/1.1 100"):
@@ -252,8 +261,9 @@ async def test_who_asks_before_sending_is_told_no_at_once_or_to_go_on(gateway):
 
 
 async def test_metrics_say_how_the_loop_does_and_how_many_may_come(gateway):
-    await asyncio.sleep(0.15)
-    async with gateway.get("/metrics") as response:
-        said = await response.text()
-    assert "modgate_admission_cap 256.0" in said
-    assert "modgate_loop_lag_seconds_count" in said
+    async def sampled():
+        async with gateway.get("/metrics") as response:
+            said = await response.text()
+        return re.search(r"^modgate_loop_lag_seconds_count [1-9]", said, re.M) and said
+
+    assert "modgate_admission_cap 256.0" in await until(sampled)

@@ -14,11 +14,12 @@ from gateway import paths
 from gateway.canaries.probes import PROBES
 from tests.contract.replay import listening
 from tests.gateway import judgement, response, serving
+from tests.waiting import until
 
 CONFIG = """
 canaries: {{enabled: {enabled}, every: 50ms}}
 providers:
-  vendor: {{adapter: openai, base_url: "{url}/v1", api_key: k, retry: {{attempts: 1}}, price_per_1k: 1.0}}
+  vendor: {{adapter: openai, base_url: "{url}/v1", api_key: k, retry: {{attempts: 1}}, price_per_1k: 1.0, timeout: 30s}}
 routes: {{default: {legs}}}
 """
 HARMLESS, THREAT = (probe.text for probe in PROBES if probe.text)
@@ -123,12 +124,12 @@ class Watched:
 
     async def becomes(self, status):
         """The canary of the provider once it stands so."""
-        for _ in range(200):
+
+        async def there():
             canary = (await self.provider())["canary"]
-            if canary and canary["status"] == status:
-                return canary
-            await asyncio.sleep(0.05)
-        raise AssertionError(f"it is {canary}")
+            return canary if canary and canary["status"] == status else None
+
+        return await until(there)
 
     async def marked_probes(self):
         async with self.client.get("/metrics") as answer:
@@ -247,7 +248,7 @@ async def doctor(vendor, folder):
         policies = f"policies: {{dir: {json.dumps(str(paths.SHIPPED / 'policies'))}}}\n"
         file.write_text(CONFIG.format(url=listener.url, legs=BOTH, enabled="false") + policies)
         command = [sys.executable, "-m", "gateway.cli", "doctor", "--json", "--config", str(file)]
-        done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)
+        done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=110)
     return done.returncode, json.loads(done.stdout)
 
 

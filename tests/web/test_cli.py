@@ -37,7 +37,7 @@ def modgate(*arguments, config=None, stdin=None, cwd=None):
         input=stdin,
         env=environment,
         cwd=cwd,
-        timeout=60,
+        timeout=110,
         check=False,
     )
 
@@ -188,7 +188,7 @@ class Serving:
             self.process = subprocess.Popen(command, stderr=log, stdout=log)
 
     def __enter__(self):
-        for _ in range(300):
+        for _ in range(1000):
             if found := re.search(r"http://127\.0\.0\.1:\d+", self.log.read_text()):
                 self.url = found[0]
                 return self
@@ -204,7 +204,7 @@ class Serving:
         headers = {"Content-Type": "application/json", **({"X-API-Key": key} if key else {})}
         request = urllib.request.Request(self.url + path, body, headers)
         try:
-            with urllib.request.urlopen(request, timeout=20) as response:
+            with urllib.request.urlopen(request, timeout=60) as response:
                 return response.status, json.load(response)
         except urllib.error.HTTPError as refused:
             return refused.code, json.load(refused)
@@ -234,7 +234,7 @@ def test_sigterm_ends_it_in_order_and_the_log_is_json(config):
         status, answer = gateway.ask()
         assert (status, answer["action"]) == (200, "allow")
         gateway.process.send_signal(signal.SIGTERM)
-        assert gateway.process.wait(timeout=40) == 0
+        assert gateway.process.wait(timeout=60) == 0
         lines = [json.loads(line) for line in gateway.log.read_text().splitlines() if line.startswith("{")]
     [request] = [line for line in lines if line["event"] == "request"]
     assert (request["route"], request["status"], request["decision"]) == ("/v1/moderate", 200, answer["id"])
@@ -250,27 +250,30 @@ def test_what_is_under_way_when_sigterm_comes_is_answered(config):
         text = CONFIG.replace("auth: {}\n", "").replace("providers: {", f"providers: {{vendor: {vendor}, ")
         config.write_text(re.sub("routes: .*", routes, text))
         with Serving(config) as gateway, ThreadPoolExecutor() as threads:
-            under_way = [threads.submit(gateway.ask) for _ in range(5)]
-            time.sleep(0.7)
+            bodies = [json.dumps({"text": f"A walk on beach {number}"}).encode() for number in range(5)]
+            under_way = [threads.submit(gateway.ask, body=body) for body in bodies]
+            asked = [silent.accept() for _ in bodies]
             gateway.process.send_signal(signal.SIGTERM)
-            answers = [request.result(timeout=20) for request in under_way]
-            assert gateway.process.wait(timeout=40) == 0
+            answers = [request.result(timeout=60) for request in under_way]
+            assert gateway.process.wait(timeout=60) == 0
+            for connection, _ in asked:
+                connection.close()
     assert [(status, answer["action"], answer["degraded"]) for status, answer in answers] == [(200, "review", True)] * 5
 
 
 def test_workers_share_the_port_and_the_metrics(config):
     config.write_text(CONFIG.replace("auth: {}\n", ""))
     with Serving(config, "--workers", "2") as gateway:
-        assert until(lambda: answers(gateway), 30)
+        assert until(lambda: answers(gateway))
         asked = sum(gateway.ask()[0] == 200 for _ in range(20))
-        with urllib.request.urlopen(gateway.url + "/metrics", timeout=10) as response:
+        with urllib.request.urlopen(gateway.url + "/metrics", timeout=60) as response:
             counted = re.findall(
                 r'modgate_requests_total\{route="/v1/moderate",status="200"\} ([\d.]+)', response.read().decode()
             )
         assert asked == 20
         assert sum(map(float, counted)) >= 20
         gateway.process.send_signal(signal.SIGTERM)
-        assert gateway.process.wait(timeout=40) == 0
+        assert gateway.process.wait(timeout=60) == 0
 
 
 def answers(gateway):
@@ -280,7 +283,7 @@ def answers(gateway):
         return False
 
 
-def until(true, seconds=10.0):
+def until(true, seconds=60.0):
     """Whether it becomes true in time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

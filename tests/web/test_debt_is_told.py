@@ -1,7 +1,5 @@
 """What is owed shows while it is owed, and is paid by itself once the vendor is back: seen from outside."""
 
-import asyncio
-
 import aiohttp
 import pytest
 import structlog
@@ -11,6 +9,7 @@ from structlog.testing import capture_logs
 from gateway.debt import payer
 from tests.contract.replay import listening
 from tests.gateway import judges, response, serving
+from tests.waiting import until
 
 CONFIG = """
 providers:
@@ -40,13 +39,11 @@ async def metric(client, name):
         }
 
 
-async def until(client, name, value):
-    for _ in range(500):
-        found = (await metric(client, name)).get(())
-        if found == value:
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"{name} is {found}, not {value}")
+async def becomes(client, name, value):
+    async def there():
+        return (await metric(client, name)).get(()) == value
+
+    await until(there)
 
 
 async def test_an_outage_from_outside(tmp_path, hurried):
@@ -66,14 +63,14 @@ async def test_an_outage_from_outside(tmp_path, hurried):
                 decided = await said.json()
                 assert (decided["action"], decided["degraded"]) == ("review", True)
                 ids[text] = decided["id"]
-        await until(client, "modgate_debt", 2.0)
+        await becomes(client, "modgate_debt", 2.0)
         assert (await metric(client, "modgate_debt_oldest_seconds"))[()] > 0
         async with client.get("/readyz") as ready:
             checks = (await ready.json())["checks"]
             assert (ready.status, checks["debt"]["ok"], checks["debt"]["owed"]) == (200, False, 2)
 
         down = False
-        await until(client, "modgate_debt", 0.0)
+        await becomes(client, "modgate_debt", 0.0)
         assert (await metric(client, "modgate_debt_oldest_seconds"))[()] == 0
         assert await metric(client, "modgate_debt_paid_total") == {("relaxed",): 1, ("tightened",): 1}
         for text, action in (("a walk", "allow"), ("I will kill you", "block")):
@@ -96,7 +93,6 @@ async def test_a_payer_that_breaks_does_not_do_so_unheard(tmp_path, monkeypatch)
             client.get("/healthz") as said,
         ):
             assert said.status == 200
-            while not (ended := [line for line in lines if line["event"] == "task_ended"]):  # it tidies up first
-                await asyncio.sleep(0.01)
+            ended = await until(lambda: [line for line in lines if line["event"] == "task_ended"])  # it tidies up first
     [line] = ended
     assert ("Payer.run" in line["task"], line["log_level"]) == (True, "error")

@@ -17,13 +17,16 @@ from gateway.config import load_config
 from gateway.errors import ConfigError
 from tests.contract.replay import listening
 from tests.gateway import judgement, response, serving
+from tests.waiting import until
 
 CONFIG = """
 server: {server}
 providers:
-  evolink: {{adapter: evolink, base_url: "{vendor}/v1", api_key: a-key-of-evolink, timeout: 2s}}
+  evolink: {{adapter: evolink, base_url: "{vendor}/v1", api_key: a-key-of-evolink, timeout: 30s}}
+  impatient: {{adapter: evolink, base_url: "{vendor}/v1", api_key: a-key-of-evolink, timeout: 500ms}}
 routes:
-  default: {{text: {{ask: [evolink]}}, image: {{ask: [evolink], deadline: 3s}}}}
+  default: {{text: {{ask: [evolink]}}, image: {{ask: [evolink], deadline: 60s}}}}
+  impatient: {{image: {{ask: [impatient], deadline: 60s}}}}
 fetch: {{allow_networks: [127.0.0.0/8], allow_ports: [{port}]}}
 """
 NOWHERE = "/v1/media/" + "A" * 64
@@ -82,12 +85,13 @@ class EvoLink:
     def __init__(self, front):
         self._front = front
         self.fetched = []
-        self.hesitates = 0.0
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
 
     async def __call__(self, heard, writer):
         for part in heard.json["input"]:
             if part["type"] == "image_url":
-                await asyncio.sleep(self.hesitates)
+                await self.goes_on.wait()
                 async with self._front.trusting as client, client.get(part["image_url"]["url"]) as said:
                     self.fetched.append((part["image_url"]["url"], said.status, said.headers, await said.read()))
         summary = {"risk_level": "low", "flagged": False, "violations": [], "max_score": 0.001, "max_category": "hate"}
@@ -111,8 +115,8 @@ async def house(tmp_path):
                 yield front, vendor, client, photos, config
 
 
-async def upload(client, data):
-    form = aiohttp.FormData()
+async def upload(client, data, route="default"):
+    form = aiohttp.FormData({"route": route})
     form.add_field("image", data, filename="picture", content_type="application/octet-stream")
     async with client.post("/v1/moderate", data=form) as answer:
         assert answer.status == 200
@@ -192,16 +196,16 @@ async def test_forged_expired_and_unheard_of_look_the_same(house):
 
 async def test_it_is_there_while_the_question_is_under_way_and_no_longer(house, tmp_path):
     _, vendor, client, _, _ = house
-    vendor.hesitates = 2.5  # longer than the provider's timeout
-    asking = asyncio.create_task(upload(client, PHOTO))
-    while not list((tmp_path / "var").glob("outbox/*")):  # noqa: ASYNC110  # a folder sets no event
-        await asyncio.sleep(0.01)
+    vendor.goes_on.clear()
+    asking = asyncio.create_task(upload(client, PHOTO, "impatient"))
+    await until(lambda: list((tmp_path / "var").glob("outbox/*")))
     answer = await asking
     assert (answer["providers"][0]["status"], answer["action"]) == ("timeout", "review")
     assert answer["providers"][0]["fitted"][0]["by_address"] is True
     assert not list((tmp_path / "var/outbox").iterdir())
-    await asyncio.sleep(0.7)
-    assert [code for _, code, *_ in vendor.fetched] in ([], [404])
+    vendor.goes_on.set()
+    await until(lambda: vendor.fetched)
+    assert [code for _, code, *_ in vendor.fetched] == [404]
 
 
 async def test_another_worker_on_the_same_folder_answers_for_it(house, tmp_path):

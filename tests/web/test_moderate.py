@@ -7,9 +7,12 @@ from pathlib import Path
 import aiohttp
 import PIL.Image
 import pytest
+import pytest_asyncio
 import sklearn
 
 from tests.gateway import image, serving
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 LOCAL = """
 providers:
@@ -28,9 +31,9 @@ def encoded(data):
     return base64.b64encode(data).decode()
 
 
-@pytest.fixture
-async def gateway(tmp_path):
-    async with serving(LOCAL, tmp_path) as url, aiohttp.ClientSession(url) as client:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def gateway(tmp_path_factory):
+    async with serving(LOCAL, tmp_path_factory.mktemp("gateway")) as url, aiohttp.ClientSession(url) as client:
         yield client
 
 

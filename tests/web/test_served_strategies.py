@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from tests.contract.replay import listening
 from tests.gateway import judgement, response, serving
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -20,29 +21,34 @@ policies: {{dir: ./policies, default: p}}
 providers: {{{providers}}}
 routes:
   default:  {{text: {{ask: [mild]}}}}
-  all:      {{text: {{ask: [mild, other], shadow: [slow]}}}}
+  all:      {{text: {{ask: [mild, other], shadow: [slow], deadline: 60s}}}}
   replaced: {{text: {{ask: [mild, down], fallback: [other]}}}}
   first:    {{text: {{ask: [down, mild, other], strategy: first}}}}
-  race:     {{text: {{ask: [mild, slow], strategy: race}}}}
-  quorum:   {{text: {{ask: [slow, mild, other], strategy: quorum, need: 2}}}}
-  hedge:    {{text: {{ask: [varies, mild], strategy: hedge, hedge_after: 50ms}}}}
+  race:     {{text: {{ask: [mild, slow], strategy: race, deadline: 60s}}}}
+  quorum:   {{text: {{ask: [slow, mild, other], strategy: quorum, need: 2, deadline: 60s}}}}
+  hedge:    {{text: {{ask: [varies, mild], strategy: hedge, hedge_after: 1500ms, deadline: 60s}}}}
   cascade:  {{text: {{ask: [strict, mild, other], strategy: cascade}}}}
   split:    {{text: {{strategy: {{split: {{mild: 50, other: 50}}}}}}}}
 """
-LATE = 0.15  # seconds
+ONCE = "timeout: 60s, retry: {attempts: 1}"
 
 
 class Vendors:
-    """What they say: `strict` and `slow` find violence in anything, `varies` takes `takes` seconds, `down` is."""
+    """What they say: `strict` and `slow` find violence in anything, `down` is.
+
+    Those in `held` say it once it is `time`: after the decision.
+    """
 
     def __init__(self):
-        self.takes = 0.0
+        self.held = {"slow"}
+        self.time = asyncio.Event()
 
     def says(self, name):
         async def say(heard, writer):
             said = judgement(heard)
             said["results"][0]["category_scores"]["violence"] = 0.97 if name in ("strict", "slow") else 0.001
-            await asyncio.sleep({"slow": LATE, "varies": self.takes}.get(name, 0))
+            if name in self.held:
+                await self.time.wait()
             writer.write(response({}, "503 Service Unavailable") if name == "down" else response(said))
 
         return say
@@ -55,8 +61,8 @@ async def gateway(tmp_path_factory):
     (folder / "policies" / "p.yaml").write_text(POLICY)
     async with AsyncExitStack() as stack:
         urls = {name: (await stack.enter_async_context(listening(vendors.says(name)))).url for name in VENDORS}
-        one = "{}: {{adapter: openai, base_url: '{}/v1', api_key: sk, price_per_1k: 2.00, retry: {{attempts: 1}}}}"
-        providers = ", ".join(one.format(name, url) for name, url in urls.items())
+        one = "{}: {{adapter: openai, base_url: '{}/v1', api_key: sk, price_per_1k: 2.00, {}}}"
+        providers = ", ".join(one.format(name, url, ONCE) for name, url in urls.items())
         url = await stack.enter_async_context(serving(CONFIG.format(providers=providers), folder))
         client = await stack.enter_async_context(aiohttp.ClientSession(url))
         client.vendors = vendors
@@ -73,13 +79,17 @@ async def moderated(gateway, route, text, **context):
 async def after(gateway, answer):
     """The decision once all that was still to come has come."""
     awaited = sum(told["status"] in ("late", "shadow") for told in answer["providers"])
-    async with asyncio.timeout(5):
-        while True:
-            async with gateway.get(f"/v1/decisions/{answer['id']}") as response:
-                kept = await response.json()
-            if len(kept["late"]) == awaited:
-                return kept
-            await asyncio.sleep(0.02)
+
+    async def come():
+        async with gateway.get(f"/v1/decisions/{answer['id']}") as response:
+            kept = await response.json()
+        return kept if len(kept["late"]) == awaited else None
+
+    gateway.vendors.time.set()
+    try:
+        return await until(come)
+    finally:
+        gateway.vendors.time.clear()
 
 
 async def metric(gateway, name):
@@ -151,10 +161,9 @@ async def test_a_quorum_waits_for_as_many_as_it_needs(gateway):
 
 
 async def test_a_first_that_is_slower_than_it_may_be_gets_another_beside_it(gateway):
-    gateway.vendors.takes = 0.0
     for number in range(20):  # 5 % of what it is asked may be hedged
         assert len((await moderated(gateway, "hedge", f"quick {number}"))["providers"]) == 1
-    gateway.vendors.takes = 4 * LATE
+    gateway.vendors.held.add("varies")
     answer = await moderated(gateway, "hedge", "slow")
     assert told(answer) == [("mild", "ok", "hedge"), ("varies", "late", "ask")]
     late = (await after(gateway, answer))["late"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -26,9 +26,16 @@ class HashHit(NamedTuple):
     list: str
 
 
+class Incomplete(tuple[Any, ...]):
+    """What is known of a list while one that was asked gave no answer: more may be on it."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Scores are 0..10,000. What is not in a mapping is missing; a list that is None was not looked for.
+    """Scores are 0..10,000. What is not in a mapping is missing; a list that is None was not looked for, and
+    one that is Incomplete holds what is known of it.
 
     `scores` are the combined ones. `voices` holds for each category the scores of the providers that answered, `silent`
     how many could have scored it and did not answer. A provider that answered without naming the category counts as 0,
@@ -36,7 +43,7 @@ class Facts:
     """
 
     scores: Mapping[str, int] = field(default_factory=dict)
-    voices: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    voices: Mapping[str, Collection[int]] = field(default_factory=dict)
     silent: Mapping[str, int] = field(default_factory=dict)
     labels: Sequence[Label] | None = None
     hashes: Sequence[HashHit] | None = None

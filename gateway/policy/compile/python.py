@@ -35,7 +35,7 @@ from gateway.policy.cel.typed import (
     never_unknown,
 )
 from gateway.policy.cel.words import PREDICATES, Predicate
-from gateway.policy.compile.facts import Facts
+from gateway.policy.compile.facts import Facts, Incomplete
 from gateway.policy.compile.slots import Slot, highest, reader, slots
 
 Masks = tuple[int, int]  # bit n is rule n: certainly true, unknown
@@ -62,8 +62,17 @@ class Program:
         return self.run(self.vector(facts))
 
 
-def exactly_one(outcomes: Sequence[int]) -> int:
-    """Whether one of them is true; unknown as soon as one is."""
+def any_of(outcomes: list[int], items: Sequence[Any]) -> int:
+    """Whether one of them is true; unknown while others may come."""
+    if type(items) is Incomplete:
+        outcomes.append(_UNKNOWN)
+    return max(outcomes, default=_FALSE)
+
+
+def exactly_one(outcomes: list[int], items: Sequence[Any] = ()) -> int:
+    """Whether one of them is true; unknown as soon as one is, and while others may come."""
+    if type(items) is Incomplete:
+        return _UNKNOWN
     return _UNKNOWN if _UNKNOWN in outcomes else _TRUE if outcomes.count(_TRUE) == 1 else _FALSE
 
 
@@ -82,7 +91,7 @@ class _Writer:
         self._known: dict[Constant | Constants, str] = {}
         self._kept: dict[Some | One, str] = {}
         self._lines: list[str] = []
-        self.constants: dict[str, Any] = {"one": exactly_one}
+        self.constants: dict[str, Any] = {"one": exactly_one, "some": any_of}
 
     def function(self, conditions: Sequence[Condition]) -> str:
         """`bind(constants)` gives `rules(vector)`, which gives the masks."""
@@ -188,8 +197,7 @@ class _Writer:
     def _some(self, node: Some) -> str:
         name = self._names[node.over]
         outcomes = f"[{self._outcome(node.body)} for {_elements(node)} in {name}]"
-        together = f"one({outcomes})" if node.once else f"max({outcomes}) if {name} else {_FALSE}"
-        return f"{_UNKNOWN} if {name} is None else {together}"
+        return f"{_UNKNOWN} if {name} is None else {'one' if node.once else 'some'}({outcomes}, {name})"
 
     def _one(self, node: One) -> str:
         return f"one([{', '.join(self._outcome(part) for part in node.parts)}])"

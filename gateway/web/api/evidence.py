@@ -1,4 +1,4 @@
-"""`GET /v1/decisions/{id}`: what was decided, and everything it rests on."""
+"""`GET /v1/decisions/{id}`: what was decided, and everything it rests on; with `?explain=1` why."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from gateway.web.endpoint import Endpoint, Visit
 
 async def decision(visit: Visit) -> web.Response:
     case = await visit.desk.service.ledger.find(visit.request.match_info["id"], visit.caller.tenant)
-    return web.Response(body=orjson.dumps(evidence(case)), content_type="application/json")
+    body = evidence(case)
+    if visit.request.query.get("explain", "0") not in ("", "0"):
+        body["explain"] = visit.desk.service.moderator.explain(case.record)
+    return web.Response(body=orjson.dumps(body), content_type="application/json")
 
 
 EVIDENCE_ROUTES = [
@@ -20,8 +23,11 @@ EVIDENCE_ROUTES = [
         "GET",
         "/v1/decisions/{id}",
         decision,
-        "The evidence of one decision: vendors' raw answers, signals, policy, timings.",
+        "The evidence of one decision: vendors' raw answers, signals, policy, timings; with ?explain=1 what led to it.",
         roles=frozenset({Role.SUBMIT, Role.REVIEW}),
-        answers={200: "The evidence", 404: "No such decision of this tenant"},
+        answers={
+            200: "The evidence",
+            404: "No such decision of this tenant, or no policy to explain it by",
+        },
     )
 ]

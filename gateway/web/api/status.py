@@ -28,6 +28,7 @@ async def readyz(visit: Visit) -> web.Response:
         "policies": {"ok": not policies.problems, "loaded": policies.names, "problems": policies.problems},
         "canaries": {"ok": not marked, "marked": {name: mark.status for name, mark in marked.items()}},
         "debt": _debt(visit),
+        "redis": _redis(visit),
         "draining": visit.desk.draining,
     }
     ready = database and not visit.desk.draining
@@ -39,6 +40,14 @@ def _debt(visit: Visit) -> dict[str, Any]:
     tally = visit.desk.service.debts.tally
     age = None if tally.oldest is None else round(max(0.0, time.time() - tally.oldest), 1)
     return {"ok": not tally.count, "owed": tally.count, "oldest_s": age}
+
+
+def _redis(visit: Visit) -> dict[str, Any]:
+    """Gone is no reason not to be ready: each process goes on for itself."""
+    line, hints = visit.desk.service.line, visit.desk.service.hints
+    if line is None or hints is None:
+        return {"ok": True, "used": False}
+    return {"ok": line.well, "used": True, "hears_others": hints.listening, **({"error": line.why} if line.why else {})}
 
 
 async def metrics(visit: Visit) -> web.Response:

@@ -21,8 +21,8 @@ from gateway.domain import FULL, Action, CategoryVerdict, Content, Modality, Sta
 from gateway.errors import BadContent, RequestError
 from gateway.intake import Intake, Picture
 from gateway.policy.book import PolicyBook
-from gateway.policy.decide import low_enough
 from gateway.policy.policy import Policy
+from gateway.policy.tally import low_enough
 from gateway.record import Record
 from gateway.taxonomy import kin
 from gateway.web.api.moderate import note_record
@@ -235,7 +235,7 @@ def _summary(results: list[dict[str, Any]], records: list[Record], action: Actio
     """EvoLink's block: flagged and violations at high risk only, as that vendor documents them."""
     scores = max([result["category_scores"] for result in results], key=lambda scores: max(scores.values()))
     blocked = set().union(*[_with_parents(record, Action.BLOCK) for record in records])
-    top = max(scores, key=scores.__getitem__)
+    top = max(scores, key=lambda name: (scores[name], name))  # of equals the narrower: a name that goes on is later
     return {
         "risk_level": action.risk,
         "flagged": action is Action.BLOCK,

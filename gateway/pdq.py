@@ -38,11 +38,21 @@ def hashes(data: bytes) -> tuple[Hash, int]:
 
 
 def pdq(rgb: NDArray[np.uint8]) -> tuple[Hash, int]:
-    """The same of pixels, shape (height, width, 3). A picture with a side under 5 pixels has quality 0."""
-    height, width, _ = rgb.shape
+    """The same of pixels, shape (height, width, 3)."""
+    return pdq_of_grey(rgb @ LUMA)
+
+
+def pdq_of_picture(grey: Image.Image) -> tuple[Hash, int]:
+    """The same of a picture in mode L."""
+    return pdq_of_grey(np.asarray(grey, np.float32))
+
+
+def pdq_of_grey(grey: Floats) -> tuple[Hash, int]:
+    """The same of grey ones, shape (height, width), 0..255. A picture with a side under 5 pixels has quality 0."""
+    height, width = grey.shape
     if min(height, width) < LEAST_SIDE:
         return np.zeros((len(TURNS), 32), np.uint8), 0
-    samples = _sampling(height) @ (rgb @ LUMA) @ _sampling(width).T
+    samples = _sampling(height) @ grey @ _sampling(width).T
     waves = _waves()
     frequencies = waves @ samples @ waves.T
     return np.stack([_bits(turned) for turned in _turned(frequencies)]), _quality(samples)

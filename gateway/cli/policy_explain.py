@@ -1,0 +1,180 @@
+"""`modgate policy explain`: a stored decision, and why it is as it is."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Column, Table
+from sqlalchemy import select
+
+from gateway.cli.common import ConfigOption, JsonOption, configuration, print_json, stdout
+from gateway.cli.policy_files import messages, seen_by_providers, taxonomy
+from gateway.config import Config
+from gateway.domain import Modality
+from gateway.errors import NotFound
+from gateway.ledger import DatabaseLedger
+from gateway.policy.book import PolicyBook
+from gateway.policy.explain import explain as explain_with
+from gateway.policy.policy import Policy
+from gateway.record import Case, Record
+from gateway.store.database import Database
+from gateway.store.tables import decisions
+from gateway.sweep.replay import Sees, facts_of
+
+_COLOUR = {"allow": "green", "review": "yellow", "block": "red"}
+
+
+def explain(
+    id: Annotated[str, typer.Argument(metavar="ID", help="The id of a decision, mod_….")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say why a decision is as it is: what contributed by which values, what was missing, what was nearly enough.
+
+    It is decided again, by the policy of that name as it is now; where that is another by now, it says so.
+
+    Example: modgate policy explain mod_01JD8Z
+    """
+    settings = configuration(config)
+    case = asyncio.run(_case(settings, id))
+    record = case.record
+    policy = _policy(settings, record)
+    found = {
+        "id": record.id,
+        **explain_with(policy, facts_of(record, _sees(settings)), _locale(record)),
+        "decided": _decided(case, policy),
+    }
+    if as_json:
+        print_json(found)
+    else:
+        _show(found)
+
+
+async def _case(config: Config, id: str) -> Case:
+    """The record with what came after it, of whichever tenant. Raises NotFound."""
+    database = await Database.open(config.storage.dir)
+    try:
+        async with database.reader.connect() as connection:
+            whose = (await connection.execute(select(decisions.c.tenant).where(decisions.c.id == id))).scalar()
+        if whose is None:
+            hint = f"Decisions are read from {config.storage.dir}; --config names another gateway's."
+            raise NotFound("unknown_decision", f"There is no decision '{id}'.", hint=hint)
+        return await DatabaseLedger(database).find(id, whose)
+    finally:
+        await database.close()
+
+
+def _policy(config: Config, record: Record) -> Policy:
+    """The policy that decided, as it is now, under the same overlays."""
+    book = PolicyBook(config.policies.dir, config.policies.default, taxonomy(), messages())
+    book.load()
+    return book.get(record.policy.name).under(record.context, record.tenant)
+
+
+def _sees(config: Config) -> Sees:
+    """Who can see what, by route and modality."""
+    seen = seen_by_providers(config)
+    found: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {}
+    for route in config.routes:
+        for modality in Modality:
+            leg = config.leg(route, modality)
+            names = [name for name in (*leg.ask, *leg.fallback) if name in seen] if leg else []
+            slugs = {name: tuple(sorted(seen[name].get(modality, ()))) for name in names}
+            found.setdefault(route, {})[modality.value] = slugs
+    return found
+
+
+def _locale(record: Record) -> str | None:
+    locale = record.context.get("locale")
+    return locale if isinstance(locale, str) else None
+
+
+def _decided(case: Case, policy: Policy) -> dict[str, Any]:
+    """What was decided then, and what holds now."""
+    record = case.record
+    return {
+        "action": record.action.value,
+        "reasons": [reason.rule for reason in record.decision.reasons],
+        "holds": case.action.value,
+        "hash": record.policy.hash,
+        "same_policy": record.policy.hash == policy.hash,
+    }
+
+
+# ---- for people
+
+
+def _show(found: dict[str, Any]) -> None:
+    decided, policy = found["decided"], found["policy"]
+    colour = _COLOUR[found["action"]]
+    under = f", under {'; '.join(policy['overlays'])}" if policy["overlays"] else ""
+    stdout.print(
+        f"[bold white on {colour}] {found['action'].upper()} [/]  {found['reason'] or 'no reason against it'}  "
+        f"[dim]{escape(policy['name'])} version {policy['version']}{escape(under)}[/]",
+        highlight=False,
+    )
+    if found["message"]:
+        stdout.print(f"  {escape(found['message'])}", highlight=False)
+    if not decided["same_policy"]:
+        stdout.print(
+            f"[yellow]The policy has changed since: then it was {decided['action']}, by {decided['hash'][:19]}…[/]",
+            highlight=False,
+        )
+    if decided["holds"] != decided["action"]:
+        stdout.print(f"[yellow]Decided again since: {decided['holds']} holds.[/]", highlight=False)
+    _contributions(found)
+    _nearest(found)
+    _rest(found)
+
+
+def _table(*columns: str | Column) -> Table:
+    return Table(*columns, box=None, padding=(0, 2, 0, 0), header_style="dim")
+
+
+def _contributions(found: dict[str, Any]) -> None:
+    if not found["contributions"]:
+        return
+    table = _table(Column("rule", overflow="fold"), "", "by", Column("at", overflow="fold"))
+    for each in found["contributions"]:
+        colour = _COLOUR[each["action"]]
+        unknown = " unknown" if each["value"] == "unknown" else ""
+        by = "\n".join(_because(because) for because in each.get("because", ()))
+        table.add_row(escape(each["rule"]), f"[{colour}]{each['action']}{unknown}[/]", escape(by), each.get("at", ""))
+    stdout.print(table)
+
+
+def _because(because: dict[str, Any]) -> str:
+    values = "; ".join(_value(value) for value in because["values"])
+    return f"{because['expr']}: {values}" if values else str(because["expr"])
+
+
+def _value(value: dict[str, Any]) -> str:
+    return " ".join(
+        "missing" if each is None else f"{each:g}" if isinstance(each, float) else str(each) for each in value.values()
+    )
+
+
+def _nearest(found: dict[str, Any]) -> None:
+    if found["nearest"]:
+        table = _table("nearly", "has", "needs")
+        for each in found["nearest"]:
+            table.add_row(escape(each["rule"]), f"{each['has']:g}", f"{each['needs']:g}")
+        stdout.print(table)
+
+
+def _rest(found: dict[str, Any]) -> None:
+    missing = [f"{name} ({why})" for name, why in found["providers"]["missing"].items()]
+    lifted = [f"{each['lifted']} by {each['exemption']}: {each['because']}" for each in found["exempted"]]
+    for what, names in (
+        ("unknown", found["unknown"]),
+        ("answered", found["providers"]["answered"]),
+        ("missing", missing),
+        ("lifted", lifted),
+        ("effects", found["effects"]),
+        ("watching", [each["rule"] for each in found["shadow"]]),
+    ):
+        if names:
+            stdout.print(f"[dim]{what}[/]  {escape(', '.join(names))}", highlight=False, soft_wrap=True)

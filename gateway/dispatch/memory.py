@@ -1,0 +1,56 @@
+"""What providers said, as this process remembers it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from gateway.domain import Modality, Reading
+from gateway.frozen import frozen
+
+Key = tuple[str | Modality, ...]  # tenant, provider, the modalities asked about, and the digest of each input
+
+_PER_SIGNAL = 300  # bytes, about
+
+
+@frozen
+class _Remembered:
+    """What was said, until when it is good, and about how many bytes it takes."""
+
+    reading: Reading
+    until: float
+    size: int
+
+
+class Memory:
+    """The newest readings, as many as fit into `most` bytes, each for `ttl` seconds. Times are the event loop's.
+
+    A dictionary in order of use: a library's memory cache costs ten times as much a look (measured 2026-11), and
+    needs to be told how large things are all the same.
+    """
+
+    def __init__(self, ttl: float, most: int):
+        self._ttl = ttl
+        self._most = most
+        self._held: OrderedDict[Key, _Remembered] = OrderedDict()
+        self._size = 0
+
+    def get(self, key: Key, now: float) -> Reading | None:
+        """What was said, if it is still good."""
+        found = self._held.get(key)
+        if found is None or found.until <= now:
+            return None
+        self._held.move_to_end(key)
+        return found.reading
+
+    def set(self, key: Key, reading: Reading, now: float, left: float | None = None) -> None:
+        """Remember it, for `left` seconds where it is not new, and forget those nobody asked for longest."""
+        size = sum(len(exchange.body) for exchange in reading.exchanges) + _PER_SIGNAL * (1 + len(reading.signals))
+        self._forget(key)
+        self._held[key] = _Remembered(reading, now + (self._ttl if left is None else left), size)
+        self._size += size
+        while self._size > self._most:
+            self._forget(next(iter(self._held)))
+
+    def _forget(self, key: Key) -> None:
+        gone = self._held.pop(key, None)
+        self._size -= gone.size if gone else 0

@@ -1,0 +1,210 @@
+"""One input under a policy: every threshold, every rule, every gap, and what is lifted of them.
+
+Nothing stops at the first: all that holds is a reason, and what is missing is one too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.domain import Action, Reason
+from gateway.policy.compile.facts import MISSING as NO_SCORE
+from gateway.policy.compile.facts import Facts
+from gateway.policy.compile.slots import Highest, reader
+from gateway.policy.evidence import facts_of
+from gateway.policy.messages import keys_for
+from gateway.policy.policy import Clause, Policy, Rule
+from gateway.policy.tally import InputFacts, Seen, tally
+
+MISSING = "coverage_missing"
+UNKNOWN = "coverage_unknown"
+ESCALATE = "escalate"
+
+Rank = tuple[int, int, int, int, int]  # sorts: strictest, highest priority, largest margin, order of the file, input
+
+
+def _by_rank(reason: tuple[Rank, Reason]) -> Rank:
+    return reason[0]
+
+
+class Judgement:
+    """What one input comes to, worked out as it is made.
+
+    `over` are categories over their threshold; `missing` those that too few looked at; `reasons` stand with their
+    rank; `hits` and `unknown` are bits of rules. `exempted` reads `<exemption>: <what it lifted>`.
+    """
+
+    __slots__ = (
+        *("seen", "reasons", "over", "missing", "effects", "exempted", "shadow", "hits", "unknown"),
+        *("_policy", "_index", "_fact", "_locale"),
+    )
+
+    def __init__(self, policy: Policy, index: int, fact: InputFacts, locale: str | None = None):
+        self._policy = policy
+        self._index = index
+        self._fact = fact
+        self._locale = locale
+        self.seen: Seen = tally(policy, index, fact)
+        self.reasons: list[tuple[Rank, Reason]] = []
+        self.over: dict[str, Action] = {}
+        self.missing: list[str] = []
+        self.effects: list[str] = []
+        self.exempted: list[str] = []
+        self.shadow: list[str] = []
+        self.hits = self.unknown = 0
+        self._work()
+
+    @property
+    def action(self) -> Action:
+        """The strictest of its reasons."""
+        return min(self.reasons, key=_by_rank)[1].action if self.reasons else Action.ALLOW
+
+    def _work(self) -> None:
+        policy, seen, fact = self._policy, self.seen, self._fact
+        lifted = self._rules() if policy.asks else _NOTHING
+        if seen.judged:
+            self._thresholds(lifted)
+        for slug in seen.undecided:
+            self._miss(f"combine.{slug}", slug, Action.REVIEW)
+        if fact.unseen or len(seen.answered) < fact.need:
+            self._gaps()
+        scores = seen.scores
+        for slug, least, action in policy.wants[fact.modality]:
+            row = scores.get(slug)
+            if (row is None or len(row) < least) and seen.covered(slug) < least:
+                self._miss(f"coverage.{slug}", slug, action)
+
+    # thresholds
+
+    def _thresholds(self, lifted: Mapping[str, str]) -> None:
+        lines = self._policy.lines
+        for slug, (score, category) in self.seen.judged.items():
+            rule = lines[slug].rule
+            assert rule is not None  # noqa: S101 - a category without a threshold is not judged
+            action = _unlifted(rule, score, lifted) if lifted else rule.judge(score)
+            if action is Action.ALLOW:
+                continue
+            self.over[slug] = action
+            if rule.category == slug:
+                if lines[category].escalates:
+                    self.effects.append(ESCALATE)
+                self._exceeded(rule, action, score, category)
+
+    def _exceeded(self, rule: Rule, action: Action, score: int, category: str) -> None:
+        bound = rule.bound(action)
+        margin = score - bound if bound is not None else 0
+        words = self._words(keys_for(rule.code, category, action, rule.message))
+        reason = Reason(rule.code, action, rule.name(action), words, category, score, bound, self._index)
+        self._add(reason, 0, margin, rule.order)
+
+    # gaps
+
+    def _gaps(self) -> None:
+        fact, answered = self._fact, self.seen.answered
+        if len(answered) < fact.need:
+            code = "coverage_too_few" if answered else "coverage_no_answer"
+            self._gap(code, "coverage.need", Action.REVIEW)
+            statuses = {answer.failure.http for answer in fact.answers if answer.failure and answer.failure.http}
+            for status in sorted(statuses - {200}):
+                self._gap(f"api_error_{status}", "coverage.need", Action.REVIEW)
+        if fact.unseen:
+            self._gap("coverage_unseen_frames", "coverage.frames", Action.REVIEW)
+
+    def _miss(self, rule: str, slug: str, action: Action) -> None:
+        self.missing.append(slug)
+        self._gap(MISSING, rule, action, slug)
+
+    def _gap(self, code: str, rule: str, action: Action, category: str | None = None) -> None:
+        """A gap is told as a check to come, not as a fault of the content."""
+        own = self._policy.lines[category].rule if category else None
+        reason = Reason(code, action, rule, self._words((code, "coverage")), category, input=self._index)
+        self._add(reason, 0, 0, own.order if own else -1)
+
+    # rules
+
+    def _rules(self) -> Mapping[str, str]:
+        """Ask all of them. Gives what is lifted, and by which exemption."""
+        policy = self._policy
+        facts = facts_of(policy, self._index, self._fact, self.seen)
+        hits, unknown = policy.program.ask(facts)
+        lifted: dict[str, str] = {}
+        for exemption in policy.exemptions:
+            if hits >> exemption.bit & 1:
+                lifted.update(dict.fromkeys(exemption.names, exemption.id))
+        mask = (1 << len(policy.clauses)) - 1
+        self.hits, self.unknown = hits & mask, unknown & mask
+        if self.hits or self.unknown:
+            for clause in policy.clauses:
+                if (hits | unknown) >> clause.bit & 1:
+                    self._heed(clause, facts, lifted, true=bool(hits >> clause.bit & 1))
+        if lifted:
+            self._note_lifted(lifted)
+        return lifted
+
+    def _heed(self, clause: Clause, facts: Facts, lifted: Mapping[str, str], *, true: bool) -> None:
+        """A rule that is true, or unknown: that is not taken for false."""
+        if clause.shadow:
+            self.shadow += [clause.id] if true else []
+        elif not true and clause.if_unknown is None:
+            return
+        elif clause.name in lifted and not clause.hard:
+            self.exempted.append(f"{lifted[clause.name]}: {clause.name}")
+        elif true:
+            self._hit(clause, facts)
+        else:
+            self._unsure(clause, clause.if_unknown or Action.REVIEW)
+
+    def _hit(self, clause: Clause, facts: Facts) -> None:
+        category, score, bound = cause(clause, facts)
+        words = self._words(keys_for(clause.code, category, clause.action, clause.message))
+        margin = score - bound if score is not None and bound is not None else 0
+        reason = Reason(clause.code, clause.action, clause.name, words, category, score, bound, self._index)
+        self._add(reason, clause.priority, margin, clause.order)
+        self.effects += clause.effects
+        if any(self._policy.lines[slug].escalates for slug, _, _ in clause.compared):
+            self.effects.append(ESCALATE)
+
+    def _unsure(self, clause: Clause, action: Action) -> None:
+        reason = Reason(UNKNOWN, action, clause.name, self._words((UNKNOWN, "coverage")), input=self._index)
+        self._add(reason, clause.priority, 0, clause.order)
+
+    def _note_lifted(self, lifted: Mapping[str, str]) -> None:
+        """Which thresholds would have counted, were they not lifted."""
+        rules = self._policy.rules
+        for slug in self.seen.judged.keys() & rules.keys():
+            for action in (Action.BLOCK, Action.REVIEW):
+                bound, name = rules[slug].bound(action), rules[slug].name(action)
+                if name in lifted and bound is not None and self.seen.judged[slug][0] >= bound:
+                    self.exempted.append(f"{lifted[name]}: {name}")
+
+    # what is said
+
+    def _words(self, keys: tuple[str, ...]) -> str:
+        return self._policy.messages.say(keys, self._locale, self._fact.modality)
+
+    def _add(self, reason: Reason, priority: int, margin: int, order: int) -> None:
+        rank = (-reason.action.strictness, -priority, -margin, order, self._index)
+        self.reasons.append((rank, reason))
+
+
+_NOTHING: Mapping[str, str] = {}
+
+
+def _unlifted(rule: Rule, score: int, lifted: Mapping[str, str]) -> Action:
+    """What a score leads to without what is lifted: from a block that is, it falls to the review below it."""
+    for action in (Action.BLOCK, Action.REVIEW):
+        bound = rule.bound(action)
+        if bound is not None and score >= bound and rule.name(action) not in lifted:
+            return action
+    return Action.ALLOW
+
+
+def cause(clause: Clause, facts: Facts) -> tuple[str | None, int | None, int | None]:
+    """The comparison by which a rule holds, if by one: category, score and threshold of the largest margin."""
+    best: tuple[int, str, int, int] | None = None
+    for category, bound, least in clause.compared:
+        slot = Highest(category, least, False)
+        score = reader(slot)(facts) if least else facts.scores.get(category, NO_SCORE)
+        if score >= bound and (best is None or score - bound > best[0]):
+            best = (score - bound, category, score, bound)
+    return best[1:] if best else (None, None, None)

@@ -1,0 +1,146 @@
+"""Rules that change nothing: never true, true of everything, or true only where another is that is as strict.
+
+See worlds.py for what is judged, and what is not.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from gateway.domain import Action
+from gateway.policy.cel.typed import Condition, Score
+from gateway.policy.policy import Clause, Policy
+from gateway.policy.reading import Checked
+from gateway.policytools.values import Held, Values
+from gateway.policytools.warning import warning
+from gateway.policytools.worlds import Worlds, inside, worlds
+from gateway.taxonomy import Kind
+from gateway.yamlfile import Problem
+from gateway.yamlfile.tree import Where
+
+_CONTRADICTS = "its parts contradict each other: one of && may be meant as ||, or a comparison the other way round"
+_NEEDLESS = "it gives one more reason and changes no action: take it away, or let it ask for something else"
+
+
+def dead(checked: Checked, policy: Policy) -> Iterator[Problem]:
+    """A warning for each such rule or exemption, at its condition."""
+    for place, clause in enumerate(policy.clauses):
+        yield from _one(checked, ("rules", place, "when"), f"the rule '{clause.id}'", clause.tree.root)
+    yield from _Search(checked, policy).implied()
+    for place, exemption in enumerate(policy.exemptions):
+        yield from _one(checked, ("exempt", place, "when"), f"the exemption '{exemption.id}'", exemption.tree.root)
+
+
+def _one(checked: Checked, where: Where, what: str, condition: Condition) -> Iterator[Problem]:
+    laid = worlds(condition)
+    if laid == ():
+        yield warning(checked, where, f"{what} is never true", _CONTRADICTS, "never_true")
+    elif laid and {} in laid:
+        yield warning(checked, where, f"{what} is true of everything", "", "always_true")
+
+
+class _Search:
+    """Looks for what is as strict wherever a rule holds.
+
+    `steady` are the rules that nothing lifts, changes or disables; with each its worlds, laid out once.
+    """
+
+    def __init__(self, checked: Checked, policy: Policy):
+        said = policy.said
+        changed = {name for overlay in said.overlays for name in (*overlay.rules, *overlay.disable)}
+        lifted = {name for exemption in policy.exemptions for name in exemption.names}
+        self._checked = checked
+        self._policy = policy
+        self._things: dict[Any, int] = {}
+        self._laid = {clause.id: self._numbered(worlds(clause.tree.root) or ()) for clause in policy.clauses}
+        self._judged = [
+            clause
+            for clause in policy.clauses
+            if self._laid[clause.id]
+            and {} not in self._laid[clause.id]
+            and clause.id not in changed
+            and not clause.shadow
+        ]
+        self._steady = [clause for clause in self._judged if clause.name not in lifted]
+        self._index = self._by_rarest()
+        self._bounds = dict(self._thresholds(lifted, {slug for each in said.overlays for slug in each.thresholds}))
+
+    def implied(self) -> Iterator[Problem]:
+        for clause in self._judged:
+            by = self._threshold(clause) or self._rule(clause)
+            if by:
+                detail = f"where the rule '{clause.id}' is true, {by} is too, and as strict"
+                yield warning(self._checked, ("rules", clause.bit, "when"), detail, _NEEDLESS, "implied")
+
+    def _numbered(self, laid: Worlds) -> Worlds:
+        """The same with numbers for things, which are compared at once; what is quick to compare comes first."""
+        ordered = [sorted(world.items(), key=lambda pair: isinstance(pair[1], Held)) for world in laid]
+        return tuple(
+            {self._things.setdefault(thing, len(self._things)): known for thing, known in world} for world in ordered
+        )
+
+    def _by_rarest(self) -> dict[int, list[Clause]]:
+        """The steady rules by what is rarest in each of their worlds: whoever implies one knows that too."""
+        common = Counter(thing for laid in self._laid.values() for world in laid for thing in world)
+        found: dict[int, list[Clause]] = {}
+        for clause in self._steady:
+            for rarest in {min(world, key=common.__getitem__) for world in self._laid[clause.id]}:
+                found.setdefault(rarest, []).append(clause)
+        return found
+
+    def _candidates(self, clause: Clause) -> list[Clause]:
+        """The rules this one may imply, in the order of the file."""
+        found = {other.bit: other for thing in self._laid[clause.id][0] for other in self._index.get(thing, ())}
+        return [found[bit] for bit in sorted(found) if bit != clause.bit]
+
+    def _implies(self, one: Clause, other: Clause) -> bool:
+        there = self._laid[other.id]
+        return all(any(inside(here, world) for world in there) for here in self._laid[one.id])
+
+    def _rule(self, clause: Clause) -> str | None:
+        """The first rule that makes this one needless; of two that are the same, the later one is."""
+        for other in self._candidates(clause):
+            if not _as_strict(other, clause) or not self._implies(clause, other):
+                continue
+            same = _as_strict(clause, other) and clause in self._steady and self._implies(other, clause)
+            if not same or other.bit < clause.bit:
+                return f"'{other.id}' ({other.at[0]}:{other.at[1]})"
+        return None
+
+    # thresholds
+
+    def _thresholds(self, lifted: set[str], changed: set[str]) -> Iterator[tuple[str, tuple[tuple[int, Action], ...]]]:
+        """Categories whose score, as rules know it, is the one under their threshold; and where that begins."""
+        policy = self._policy
+        for slug, rule in policy.rules.items():
+            if slug not in changed and policy.way(slug).name == "max" and self._undivided(slug):
+                bounds = [(rule.bound(action), action) for action in (Action.BLOCK, Action.REVIEW)]
+                kept = [(bound, action) for bound, action in bounds if rule.name(action) not in lifted]
+                yield slug, tuple((bound, action) for bound, action in kept if bound is not None)
+
+    def _undivided(self, slug: str) -> bool:
+        """Whether all that is below the category falls under its threshold too."""
+        taxonomy, below = self._policy.taxonomy, f"{slug}/"
+        if slug not in taxonomy.categories or slug in taxonomy.open_roots:
+            return False
+        described = (each for each, node in taxonomy.categories.items() if node.kind is Kind.CONTEXT)
+        return not any(each.startswith(below) for each in (*self._policy.rules, *described))
+
+    def _threshold(self, clause: Clause) -> str | None:
+        here = self._laid[clause.id]
+        for slug, bounds in self._bounds.items() if not clause.effects else ():
+            thing = self._things.get(Score(slug), -1)
+            for bound, action in bounds:
+                over = Values(low=bound)
+                if action.strictness >= clause.action.strictness and all(
+                    isinstance(known := world.get(thing), Values) and known.within(over) for world in here
+                ):
+                    return f"thresholds.{slug}.{action.value}"
+        return None
+
+
+def _as_strict(one: Clause, other: Clause) -> bool:
+    """Whether the one leads to all that the other leads to."""
+    return one.action.strictness >= other.action.strictness and set(other.effects) <= set(one.effects)

@@ -1,0 +1,126 @@
+"""What stands in a policy and does nothing: lists and messages nobody uses, exemptions and overlays without effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from gateway.domain import Action
+from gateway.policy.cel.lexer import tokens
+from gateway.policy.messages import Messages
+from gateway.policy.overlays import laid
+from gateway.policy.policy import Policy
+from gateway.policy.reading import Checked
+from gateway.policy.schema import Overlay, RulePatch, RuleRow, Threshold
+from gateway.policytools.warning import warning
+from gateway.yamlfile import Problem
+from gateway.yamlfile.tree import Where
+
+# Words that gaps are told by, beside the codes of thresholds and rules
+_GAPS = ("coverage", "coverage_missing", "coverage_unknown", "coverage_too_few", "coverage_no_answer")
+_ALWAYS = (*_GAPS, "coverage_unseen_frames", "default", "review", "block")
+
+
+def idle(checked: Checked, policy: Policy, shipped: Messages) -> Iterator[Problem]:
+    """A warning for each such entry, at its key."""
+    yield from _lists(checked)
+    yield from _messages(checked, policy, shipped)
+    yield from _exemptions(checked, policy)
+    yield from _overlays(checked)
+
+
+# ---- lists
+
+
+def _lists(checked: Checked) -> Iterator[Problem]:
+    said = checked.said
+    asked = [*(row.when for row in said.rules), *(row.when for row in said.exempt)] if said.lists else []
+    used = {name for when in asked for name in _named(when)}
+    for name in said.lists:
+        if name not in used:
+            hint = f"ask for it as lists.{name}, or take it away"
+            yield warning(checked, ("lists", name), f"no rule uses the list '{name}'", hint, "unused_list", key=True)
+
+
+def _named(when: str) -> Iterator[str]:
+    """The policy's lists an expression names."""
+    written = [token.written for token in tokens(when)]
+    yield from (
+        name
+        for root, dot, name in zip(written, written[1:], written[2:], strict=False)
+        if (root, dot) == ("lists", ".")
+    )
+
+
+# ---- messages
+
+
+def _messages(checked: Checked, policy: Policy, shipped: Messages) -> Iterator[Problem]:
+    said = checked.said
+    rows: list[Threshold | RuleRow | RulePatch] = [*said.thresholds.values(), *said.rules]
+    for overlay in said.overlays:
+        rows += [*overlay.thresholds.values(), *overlay.rules.values()]
+    used = {word for row in rows for word in (row.message, row.reason) if word}
+    used |= {rule.code for rule in policy.rules.values()} | {clause.code for clause in policy.clauses}
+    used |= {*_ALWAYS, *shipped.texts, *policy.taxonomy.categories}
+    used |= {slug.replace("/", "_") for overlay in said.overlays for slug in overlay.thresholds}
+    places: list[tuple[Where, Iterable[str]]] = [(("messages",), said.messages)]
+    places += [(("overlays", place, "messages"), each.messages) for place, each in enumerate(said.overlays)]
+    for where, names in places:
+        for name in names:
+            if name not in used and not policy.taxonomy.knows(name):
+                hint = "messages are called as a reason, a category, or what a threshold or rule names as its message"
+                yield warning(
+                    checked, (*where, name), f"nothing says the message '{name}'", hint, "unused_message", key=True
+                )
+
+
+# ---- exemptions
+
+
+def _exemptions(checked: Checked, policy: Policy) -> Iterator[Problem]:
+    """Names of which no variant of the policy makes anything that could be lifted."""
+    shadows = {clause.name for clause in policy.clauses if clause.shadow}
+    bounds = {name for each in variants(policy) for name in _bounds(each)}
+    for place, exemption in enumerate(policy.exemptions):
+        for number, name in enumerate(exemption.names):
+            if name in shadows:
+                detail = f"'{name}' only watches: there is nothing to lift"
+            elif name.startswith("thresholds.") and name not in bounds:
+                detail = f"'{name}' is never, so there is nothing to lift"
+            else:
+                continue
+            where: Where = ("exempt", place, "from", number)
+            yield warning(checked, where, detail, "take the name away", "lifts_nothing")
+
+
+def variants(policy: Policy) -> list[Policy]:
+    """The policy as it is for anybody."""
+    return [policy, *(policy.variants.make_all() if policy.variants else ())]
+
+
+def _bounds(policy: Policy) -> Iterator[str]:
+    for rule in policy.rules.values():
+        yield from (rule.name(action) for action in (Action.REVIEW, Action.BLOCK) if rule.bound(action) is not None)
+
+
+# ---- overlays
+
+
+def _overlays(checked: Checked) -> Iterator[Problem]:
+    """Those that set only what is so anyway, and what no other overlay sets otherwise."""
+    said = checked.said
+    touched = [set(_touches(overlay)) for overlay in said.overlays]
+    for place, overlay in enumerate(said.overlays):
+        others = set().union(*(names for other, names in enumerate(touched) if other != place))
+        whole, disabled = laid(said, [overlay])
+        if whole == said and not disabled and not touched[place] & others:
+            detail = "this overlay changes nothing: what it says is so anyway"
+            hint = "let it say something else, or take it away"
+            yield warning(checked, ("overlays", place), detail, hint, "same_overlay")
+
+
+def _touches(overlay: Overlay) -> Iterator[tuple[str, ...]]:
+    yield from (("thresholds", slug) for slug in overlay.thresholds)
+    yield from (("coverage", slug) for slug in overlay.coverage)
+    yield from (("rules", name) for name in (*overlay.rules, *overlay.disable))
+    yield from (("messages", code) for code in overlay.messages)

@@ -1,0 +1,112 @@
+"""How decisions lie on disk to be swept: files by day and tenant, one row an input, one column a fact.
+
+part-<n>.parquet            the truth, zstd
+  id.time id.random         the decision's id: its milliseconds and its 64 random bits, unsigned 64 bits
+  created_at                milliseconds since 1970, 64 bits
+  input of                  which input of its decision, and how many there are; unsigned 8 bits
+  modality route policy     dictionaries; `policy` is the hash of the resolved policy that decided
+  action                    what was decided of this input: 0 allow, 1 review, 2 block
+  hits.<n> unknown.<n>      words of 64 bits: which reasons there were, and which of them because something was missing.
+                            What a bit means is in the manifest, as rule and action
+  gap                       1: fewer answered than had to; 2: frames that nobody saw; 3: both
+  labels hashes             0: nobody looked; 1: all who were asked answered; 2: not all did. What was found: see below
+  p.<provider>              0: it answered; 1: it failed; null: it was not heard of
+  s.<provider>.<category>   its highest score of this category alone, unsigned 16 bits, 0..10,000; null: it gave none
+  q.<provider>.<category>   the lowest number under which it says that it reports nothing
+  context.<name>:<kind>     what the caller said, by the kind of value it is; user and ocr likewise
+part-<n>.found.parquet      labels and lists, sorted: kind, name, confidence, provider, row
+part-<n>.top.parquet        a cache: t.<category> and u.<category>, the highest score and lowest number of all providers
+part-<n>.arrow              a cache of both, without ids, uncompressed: read by mapping it into memory
+
+Slugs of an open vocabulary (`unmapped/…`) share one column a root, `unmapped/*`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from gateway.domain import Action
+from gateway.policy.cel.shapes import Kind
+from gateway.policy.tally import LISTED
+from gateway.taxonomy import Taxonomy
+
+ACTIONS = (Action.ALLOW, Action.REVIEW, Action.BLOCK)  # by the number they have in columns
+SHORT, UNSEEN = 1, 2  # in `gap`
+NOBODY, ALL, SOME = 0, 1, 2  # in `labels` and `hashes`
+WORD = 64
+
+ID = ("id.time", "id.random")
+LABEL, HASH = "label", "hash"  # kinds of what was found
+FOUND = {"kind": pl.String, "name": pl.String, "confidence": pl.UInt16, "provider": pl.String, "row": pl.UInt32}
+
+KINDS: dict[str, Any] = {
+    "string": pl.String,
+    "bool": pl.Boolean,
+    "int": pl.Int64,
+    "double": pl.Float64,
+    "list": pl.List(pl.String),
+}
+OF_KIND = {Kind.TEXT: "string", Kind.BOOL: "bool", Kind.INT: "int", Kind.DOUBLE: "double"}
+
+PLAIN: dict[str, Any] = {
+    "id.time": pl.UInt64,
+    "id.random": pl.UInt64,
+    "created_at": pl.Int64,
+    "input": pl.UInt8,
+    "of": pl.UInt8,
+    "modality": pl.Categorical,
+    "route": pl.Categorical,
+    "policy": pl.Categorical,
+    "action": pl.UInt8,
+    "gap": pl.UInt8,
+    "labels": pl.UInt8,
+    "hashes": pl.UInt8,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """One column of a provider's words about a category."""
+
+    provider: str
+    category: str
+
+    @property
+    def score(self) -> str:
+        return f"s.{self.provider}.{self.category}"
+
+    @property
+    def quiet(self) -> str:
+        return f"q.{self.provider}.{self.category}"
+
+
+def kept_as(slug: str, taxonomy: Taxonomy) -> str:
+    """The category in whose column a signal stands: its own, or with an open slug that of its root."""
+    return slug if slug in taxonomy.categories or slug == LISTED else f"{slug.split('/', 1)[0]}/*"
+
+
+def kind_of(column: str) -> Any:
+    """The type of any column of the main file."""
+    if column in PLAIN:
+        return PLAIN[column]
+    start, _, rest = column.partition(".")
+    if start in ("hits", "unknown"):
+        return pl.UInt64
+    if start in ("s", "q"):
+        return pl.UInt16
+    return pl.UInt8 if start == "p" else KINDS[rest.rpartition(":")[2]]
+
+
+def id_of(time: int, random: int) -> str:
+    """The id as everybody else writes it."""
+    return f"mod_{time:012x}{random:016x}"
+
+
+def numbers_of(id: str) -> tuple[int, int]:
+    """Raises ValueError for what is no id of a decision."""
+    if len(id) != 32 or not id.startswith("mod_"):
+        raise ValueError(f"{id} is no id of a decision")
+    return int(id[4:16], 16), int(id[16:], 16)

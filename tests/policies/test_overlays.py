@@ -1,0 +1,136 @@
+"""Overlays: whom they are for, which has the last word, what they change, and what a decision says of them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.policy.overlays import MOST_AT_ONCE
+from tests.policies.saying import ALLOW, BLOCK, REVIEW, decided, policy, rule, said
+
+HATE = said("acme", {"hate": 0.55})
+ROWS = "{hate: {review: 0.5, block: 0.9, reason: HATE}}"
+
+
+def review_from(rules, context, tenant="default"):
+    return rules.under(context, tenant).rules["hate"].review
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0)])
+def test_the_most_particular_has_the_last_word_wherever_it_stands(order):
+    laid = [
+        "  - {match: {surface: post}, thresholds: {hate: {review: 0.1}}}",
+        "  - {match: {country: [DE, AT]}, thresholds: {hate: {review: 0.2}}}",
+        "  - {match: {tenant: acme}, thresholds: {hate: {review: 0.3}}}",
+        "  - {match: {tenant: acme, surface: post}, thresholds: {hate: {review: 0.4}}}",
+    ]
+    rules = policy("overlays:\n" + "\n".join(laid[place] for place in order), ROWS)
+    assert review_from(rules, {}) == 5000
+    assert review_from(rules, {"surface": "post"}) == 1000
+    assert review_from(rules, {"surface": "post", "country": "AT"}) == 2000
+    assert review_from(rules, {"surface": "chat", "country": "AT"}, "acme") == 3000
+    assert review_from(rules, {"surface": "post", "country": "AT"}, "acme") == 4000
+    assert review_from(rules, {"surface": ["post"], "country": 3}) == 5000
+
+
+def test_of_equals_the_later_one_counts():
+    laid = "overlays:\n" + "".join(
+        f"  - {{match: {{surface: {names}}}, thresholds: {{hate: {{review: {cut}}}}}}}\n"
+        for names, cut in (("[post, story]", 0.1), ("post", 0.2))
+    )
+    rules = policy(laid, ROWS)
+    assert (review_from(rules, {"surface": "story"}), review_from(rules, {"surface": "post"})) == (1000, 2000)
+
+
+def test_only_what_is_named_changes():
+    rules = policy(
+        rule('scores["hate"] >= 0.5', "message: kind\n    priority: 3")
+        + """overlays:
+  - match: {surface: chat}
+    thresholds: {hate: {block: 0.55}}
+    rules: {it: {action: review, effects: [slow]}}
+    coverage: {spam: {min_providers: 1}}
+    messages: {kind: {de: Sei lieb.}}
+messages: {kind: {en: Be kind., de: Sei nett.}}
+""",
+        ROWS,
+    )
+    before, after = decided(rules, HATE), decided(rules, HATE, context={"surface": "chat"}, locale="de")
+    assert [reason.rule for reason in before.reasons] == ["rules.it", "thresholds.hate.review"]
+    assert before.action is BLOCK
+    assert [reason.rule for reason in after.reasons] == ["thresholds.hate.block", "rules.it", "coverage.spam"]
+    assert (after.reasons[0].code, after.reasons[1].message, after.effects) == ("HATE", "Sei lieb.", ("slow",))
+    assert after.hits == before.hits == (1,)
+
+
+def test_a_rule_that_is_switched_off_is_neither_true_nor_unknown():
+    rules = policy(
+        """rules:
+  - {id: first, action: block, when: 'ocr.has_phone'}
+  - {id: second, action: block, when: 'scores["hate"] >= 0.5'}
+overlays:
+  - {match: {surface: chat}, disable: [first]}
+"""
+    )
+    assert decided(rules, HATE).unknown == (0b01,)
+    quiet = decided(rules, HATE, context={"surface": "chat"})
+    assert (quiet.action, quiet.hits, quiet.unknown) == (BLOCK, (0b10,), ())
+
+
+def test_a_decision_names_the_policy_and_what_was_laid_over_it():
+    rules = policy("overlays:\n  - {match: {tenant: acme, surface: [a, b]}, thresholds: {hate: {review: 0.1}}}", ROWS)
+    under = rules.under({"surface": "b"}, "acme")
+    assert under.overlays == ("tenant=acme,surface=a|b",)
+    assert under.hash == rules.hash == rules.resolved != under.resolved
+    assert under is rules.under({"surface": "a", "country": "FR"}, "acme")
+    assert rules.under({"surface": "c"}, "acme") is rules.under({}, "x") is rules
+
+
+def test_an_overlay_may_only_make_known_what_it_changes():
+    chat = "overlays:\n  - {match: {surface: chat}, thresholds: {hate: {review: 0.1}}}"
+    other = policy(chat.replace("0.1", "0.2"), ROWS)
+    assert other.hash != policy(chat, ROWS).hash
+    assert other.resolved != other.under({"surface": "chat"}, "").resolved
+
+
+def test_more_combinations_than_are_made_beforehand_are_made_when_somebody_comes():
+    tenants = "\n".join(
+        f"  - {{match: {{tenant: t{n}, surface: s{n}, country: c{n}}}, thresholds: {{hate: {{review: 0.{n + 10}}}}}}}"
+        for n in range(15)
+    )
+    assert MOST_AT_ONCE < 16**3
+    rules = policy("overlays:\n" + tenants, ROWS)
+    assert review_from(rules, {"surface": "s3", "country": "c3"}, "t3") == 1300
+    assert review_from(rules, {"surface": "s3", "country": "c4"}, "t3") == 5000
+
+
+FIELDS = (
+    "thresholds: {hate: {review: 0.3}}",
+    "thresholds: {spam: {block: 0.4}}",
+    "thresholds: {hate: {block: 0.7}}",
+    "disable: [it]",
+    "messages: {it: {en: No.}}",
+    "coverage: {hate: {min_providers: 2}}",
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.permutations(FIELDS), st.integers(2, 4), st.floats(0, 1).map(lambda score: round(score, 2)))
+def test_overlays_that_touch_different_fields_commute(fields, many, score):
+    def laid(chosen):
+        rows = "\n".join(f"  - {{match: {{surface: chat}}, {each}}}" for each in chosen)
+        return policy(
+            rule('scores["hate"] >= 0.6', "message: it") + "messages: {it: {en: Yes.}}\noverlays:\n" + rows, ROWS
+        )
+
+    answers = [said("acme", {"hate": score, "spam": score})]
+    chosen = fields[:many]
+    one, other = (decided(laid(some), *answers, context={"surface": "chat"}) for some in (chosen, chosen[::-1]))
+    assert one == other
+
+
+def test_it_is_the_context_of_the_request_that_counts():
+    rules = policy("overlays:\n  - {match: {surface: chat}, thresholds: {hate: {review: '-'}}}", ROWS)
+    assert decided(rules, HATE).action is REVIEW
+    assert decided(rules, HATE, context={"surface": "chat"}).action is ALLOW

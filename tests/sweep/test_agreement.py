@@ -1,0 +1,61 @@
+"""Columns decide as `decide` does: policies and records at random, and what both say of each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.policy.decide import decide
+from gateway.record import Record
+from gateway.sweep.layout import ACTIONS, numbers_of
+from gateway.sweep.manifest import Manifest, Store
+from gateway.sweep.question import Question, by_hash
+from gateway.sweep.replay import facts_of
+from gateway.sweep.sweeping import Swept, swept
+from tests.sweep.chance import Chance, exported
+
+Told = tuple[int, frozenset[str]]
+
+
+def again(record: Record, policy, sees) -> Told:
+    decision = decide(policy.under(record.context, record.tenant), facts_of(record, sees))
+    return ACTIONS.index(decision.action), frozenset(reason.rule for reason in decision.reasons)
+
+
+def compared(found: Swept, told: dict[tuple[int, int], tuple[Told, Told]]) -> int:
+    """How many were decided in columns. Fails where one was decided otherwise."""
+    slow = set(found.slow)
+    flips = {(row["id.time"], row["id.random"]): row for row in found.flips.to_dicts()}
+    expected = {id: pair for id, pair in told.items() if id not in slow and pair[0][0] != pair[1][0]}
+    assert flips.keys() == expected.keys()
+    for id, (old, new) in expected.items():
+        row = flips[id]
+        assert (row["old"], row["new"]) == (old[0], new[0])
+        assert set(row["gained"]) >= new[1] - old[1], (row, old, new)
+        assert set(row["lost"]) >= old[1] - new[1], (row, old, new)
+    assert sum(found.counts.values()) == len(told) - len(slow)
+    return len(told) - len(slow)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_columns_agree_with_decide(seed, tmp_path: Path):
+    chance = Chance(seed, tmp_path)
+    old, new = chance.pair()
+    manifest, store = Manifest(sees=chance.sees()), Store(tmp_path / "sweep")
+    records = [chance.record(number, old, manifest.sees) for number in range(60)]
+    part = exported(store, manifest, records, [old, new])
+
+    def told(record: Record):
+        before = (
+            ACTIONS.index(record.decision.action),
+            frozenset(reason.rule for reason in record.decision.reasons),
+        )
+        return before, again(record, new, manifest.sees)
+
+    both = {numbers_of(record.id): told(record) for record in records}
+    turned = {id: (new, old) for id, (old, new) in both.items()}
+    compared(swept(store, manifest, Question(new, old), part), both)  # only what changed
+    compared(swept(store, manifest, Question(new, None, by_hash([old])), part), both)
+    compared(swept(store, manifest, Question(new), part), both)  # against the stored action
+    compared(swept(store, manifest, Question(old, new), part), turned)  # both asked in full
