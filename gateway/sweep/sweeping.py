@@ -135,8 +135,9 @@ def _flips(
     rows = flipped["row"]
     if part.several:
         rows = _ids(store, part).join(told, on=ID, how="semi", maintain_order="left")["row"]
-    why = [case.reasons(_at(frame, rows)).select("row", "gained", "lost") for case, frame in judged if case is not None]
-    reasons = _ids(store, part, pl.concat(why)["row"]).hstack(pl.concat(why).drop("row"))
+    asked = [(case, _at(part, frame, rows)) for case, frame in judged if case is not None]
+    why = pl.concat([case.reasons(frame).select("row", "gained", "lost") for case, frame in asked])
+    reasons = _ids(store, part, why["row"]).hstack(why.drop("row"))
     merged = reasons.group_by(ID).agg(pl.col("gained", "lost").explode().drop_nulls().unique().sort())
     return (
         told.rename({"context.surface:string": "surface"})
@@ -146,9 +147,9 @@ def _flips(
     )
 
 
-def _at(frame: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
+def _at(part: Part, frame: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
     """These rows, as far as they are in the frame."""
-    whole = frame.height and frame["row"][0] == 0 and frame["row"][-1] == frame.height - 1
+    whole = frame.height == part.rows
     return frame[rows] if whole else frame.join(rows.to_frame("row"), on="row", how="semi")
 
 

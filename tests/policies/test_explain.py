@@ -36,7 +36,7 @@ def test_everything_that_contributed_says_where_it_stands_and_by_which_values():
     unsure = by_rule["rules.hate-agreed"]
     assert (unsure["value"], unsure["because"][0]["values"]) == ("unknown", [{"category": "hate", "scores": [0.52]}])
     assert by_rule["coverage.sexual/nudity"]["value"] == "unknown"
-    assert told["unknown"] == ["sexual/nudity", "rules.hate-agreed", "rules.de-symbols"]
+    assert told["unknown"] == [*("sexual/nudity", "rules.hate-agreed", "rules.repeat-offender", "rules.de-symbols")]
     assert told["providers"] == {"answered": ["acme"], "missing": {"beta": "timeout", "cone": "not asked"}}
     assert told["nearest"][0] == {"rule": "thresholds.hate.review", "needs": 0.6, "has": 0.52, "input": 0}
 
@@ -68,7 +68,7 @@ def test_what_was_lifted_says_why():
 
 def test_it_says_what_the_decision_says():
     answers = [said("acme", {**CLEAR, "hate": 0.7}), said("beta", {**CLEAR, "hate": 0.8})]
-    decision, told = decided(FORUM, *answers, context={"country": "DE"}), why(*answers)
+    decision, told = decided(FORUM, *answers, context={"country": "DE"}, objects=["acme"]), why(*answers)
     assert told["action"] == decision.action
     assert [each["reason"] for each in told["contributions"]] == [reason.code for reason in decision.reasons]
     assert (told["reason"], told["message"]) == (decision.reasons[0].code, decision.reasons[0].message)

@@ -63,7 +63,7 @@ def share(score: int) -> str:
 
 def _bracketed(part: Condition, element: str, *, always: bool = False) -> str:
     said = worded(part, element)
-    return f"({said})" if isinstance(part, And | Or) or (always and isinstance(part, Holds)) else said
+    return f"({said})" if isinstance(part, And | Or) or (always and isinstance(part, Holds | Present | Votes)) else said
 
 
 def _holds(node: Holds, element: str) -> str:
