@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,24 +19,56 @@ from gateway.media.pool import DecodePool
 from gateway.settings import LimitSettings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Picture:
-    """An image as the caller gave it: an address, or bytes. `at` says where in the request, for error messages."""
+    """An image as the caller gave it: an address, or bytes. `at` says where in the request, for error messages.
+
+    `Intake.content` takes the bytes out of it: what was sent is not held while vendors are asked.
+    """
 
     at: str
     url: str | None = None
     data: bytes | None = None
 
 
+class Decoded(str):
+    """An image in base64 that was decoded where the request was read. The string is what of a data URI precedes it."""
+
+    __slots__ = ("_data",)
+    _data: bytes
+
+    def __new__(cls, head: str, data: bytes) -> Decoded:
+        made = super().__new__(cls, head)
+        made._data = data
+        return made
+
+    def take(self) -> bytes:
+        """The image, once: who has the request has it no more."""
+        data, self._data = self._data, b""
+        return data
+
+
 class Intake:
     """The way in, for every dialect and for the command line."""
 
-    def __init__(self, limits: LimitSettings, pool: DecodePool, fetcher: Fetcher, printed: bool = False):
-        """`printed`: pictures get a PDQ."""
+    def __init__(
+        self,
+        limits: LimitSettings,
+        pool: DecodePool,
+        fetcher: Fetcher,
+        printed: bool = False,
+        until: float = math.inf,
+    ):
+        """`printed`: pictures get a PDQ. After `until`, on the clock of time.perf_counter, none is decoded."""
         self._limits = limits
         self._pool = pool
         self._fetcher = fetcher
         self._printed = printed
+        self._until = until
+
+    def wanted(self, until: float) -> Intake:
+        """The same, for a submission that nobody waits for after that."""
+        return Intake(self._limits, self._pool, self._fetcher, self._printed, until)
 
     async def content(
         self, text: str | None, pictures: Sequence[Picture], context: Mapping[str, Any], *, at: str = "/text"
@@ -74,17 +107,25 @@ class Intake:
 
     async def _image(self, picture: Picture) -> Image:
         try:
-            data = picture.data
+            data, picture.data = picture.data, None
             if data is None:
                 data = (await self._fetcher.fetch(str(picture.url))).data
-            most, printed = self._limits.image_bytes, self._printed
-            return await guard_image(data, self._pool, url=picture.url, max_bytes=most, printed=printed)
+            return await guard_image(
+                data,
+                self._pool,
+                url=picture.url,
+                max_bytes=self._limits.image_bytes,
+                printed=self._printed,
+                until=self._until,
+            )
         except RequestError as error:
             error.at = error.at or picture.at
             raise
 
     def inline(self, data: str, at: str) -> Picture:
         """An image from `data:image/…;base64,…` or bare base64. Raises BadContent, and TooLarge before decoding."""
+        if isinstance(data, Decoded):
+            return Picture(at, data=data.take())
         encoded = data.partition(",")[2] if data.startswith("data:") else data
         if data.startswith("data:") and not re.match(r"data:[^,]{0,200};base64,", data[:260]):
             raise BadContent(

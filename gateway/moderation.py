@@ -15,9 +15,10 @@ from gateway.dispatch.cache import Asker
 from gateway.dispatch.fanout import Asked, Guidance, Route, ask
 from gateway.dispatch.question import Provider
 from gateway.domain import Answer, Content, Decision, Image, Role
-from gateway.errors import BadContent, NotFound, Overloaded, UnknownPolicy
+from gateway.errors import BadContent, NotFound, UnknownPolicy
 from gateway.frozen import frozen
 from gateway.ledger import Debt, Ledger
+from gateway.patience import left
 from gateway.policy.book import PolicyBook
 from gateway.policy.bounds import holes, settled, suspects
 from gateway.policy.decide import decide
@@ -85,13 +86,7 @@ class Moderator:
         Raises BadContent, UnknownPolicy, or Overloaded where the evidence cannot be kept.
         """
         started = time.perf_counter()
-        if started > submission.until:
-            raise Overloaded(
-                "waited_too_long",
-                "It took too long until vendors could be asked, so none was.",
-                hint="Send it again; if bodies take long to come in, raise limits.wait.",
-                retry_after=1,
-            )
+        left(submission.until)
         route, policy = self._route(submission.route), self._policy(submission)
         content = submission.content
         if not content.inputs:

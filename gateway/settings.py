@@ -151,7 +151,9 @@ class LimitSettings(Settings):
     """What one submission may bring, and how many may be under way.
 
     `wait` is how long one may take to come in and be made ready, its body and pictures included: after that nobody is
-    asked about it, since its caller hardly waits any more.
+    asked about it, since its caller hardly waits any more. `held_bytes` is how much of bodies a process holds at once,
+    each until its pictures are decoded; what comes beyond waits for its turn, and a larger body comes in alone. Left
+    out, it is four times `image_bytes`.
     """
 
     image_bytes: Size = 10_000_000
@@ -160,6 +162,11 @@ class LimitSettings(Settings):
     concurrency: Annotated[Whole, Field(ge=1)] = 256
     wait: Duration = 10.0
     body_bytes: Size = 64_000_000
+    held_bytes: Size | None = None
+
+    @property
+    def held(self) -> int:
+        return self.held_bytes or 4 * self.image_bytes
 
 
 class CacheSettings(Settings):

@@ -14,6 +14,7 @@ from gateway.cli.moderate import moderate
 from gateway.cli.policy import policy
 from gateway.cli.serve import serve
 from gateway.cli.simulate import simulate
+from gateway.cli.sweep import sweep
 from gateway.errors import ConfigError, RequestError
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app.command()(moderate)
 app.command()(doctor)
 app.command()(simulate)
 app.command()(drill)
+app.command()(sweep)
 app.add_typer(keys, name="keys")
 app.add_typer(policy, name="policy")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from gateway.cli.policy_backtest import backtest
 from gateway.cli.policy_bench import bench
 from gateway.cli.policy_check import check
 from gateway.cli.policy_compile import compile_
@@ -18,5 +19,6 @@ policy.command("schema")(schema)
 policy.command("test")(test)
 policy.command("diff")(diff)
 policy.command("explain")(explain)
+policy.command("backtest")(backtest)
 policy.command("bench")(bench)
 policy.command("compile")(compile_)

@@ -14,7 +14,7 @@ from gateway.policytools.casefile import ENDING
 from gateway.policytools.check import check as check_file
 from gateway.policytools.check import check_tests
 from gateway.policytools.sarif import sarif
-from gateway.policytools.sight import Sight
+from gateway.policytools.sight import Sight, gathered
 from gateway.yamlfile import Problem
 
 
@@ -45,14 +45,15 @@ def check(
     """
     asked = policies(files, config)
     seen = sight(config)
-    problems = [problem for file in asked for problem in _problems(file, seen)]
+    found = [_problems(file, seen) for file in asked]
+    problems = [problem for each in found for problem in each]
     ok = not any(problem.severity == "error" for problem in problems)
     if form is Format.SARIF:
         print_json(sarif(problems))
     elif as_json or form is Format.JSON:
         print_json({"ok": ok, "problems": [problem.as_dict() for problem in problems]})
     else:
-        _show(problems, len(asked))
+        _show([problem for each in found for problem in gathered(each)], len(asked))
     raise typer.Exit(0 if ok else 2)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ from rich.table import Column, Table
 from sqlalchemy import select
 
 from gateway.cli.common import ConfigOption, JsonOption, configuration, print_json, stdout
-from gateway.cli.policy_files import messages, seen_by_providers, taxonomy
+from gateway.cli.policy_files import compiled, messages, seen_by_providers, taxonomy
 from gateway.config import Config
 from gateway.domain import Modality
 from gateway.errors import NotFound
@@ -29,19 +30,24 @@ _COLOUR = {"allow": "green", "review": "yellow", "block": "red"}
 
 def explain(
     id: Annotated[str, typer.Argument(metavar="ID", help="The id of a decision, mod_….")],
+    by: Annotated[
+        Path | None,
+        typer.Option("--policy", metavar="FILE", help="By this file; else by the policy as it is."),
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say why a decision is as it is: what contributed by which values, what was missing, what was nearly enough.
 
-    It is decided again, by the policy of that name as it is now; where that is another by now, it says so.
+    It is decided again from the stored answers, by the policy of that name as it is now or as a file has it; where that
+    is not the one that decided, it says so.
 
     Example: modgate policy explain mod_01JD8Z
     """
     settings = configuration(config)
     case = asyncio.run(_case(settings, id))
     record = case.record
-    policy = _policy(settings, record)
+    policy = (compiled(by) if by else _policy(settings, record)).under(record.context, record.tenant)
     found = {
         "id": record.id,
         **explain_with(policy, facts_of(record, _sees(settings)), _locale(record)),
@@ -68,10 +74,10 @@ async def _case(config: Config, id: str) -> Case:
 
 
 def _policy(config: Config, record: Record) -> Policy:
-    """The policy that decided, as it is now, under the same overlays."""
+    """The policy that decided, as it is now."""
     book = PolicyBook(config.policies.dir, config.policies.default, taxonomy(), messages())
     book.load()
-    return book.get(record.policy.name).under(record.context, record.tenant)
+    return book.get(record.policy.name)
 
 
 def _sees(config: Config) -> Sees:
@@ -120,7 +126,8 @@ def _show(found: dict[str, Any]) -> None:
         stdout.print(f"  {escape(found['message'])}", highlight=False)
     if not decided["same_policy"]:
         stdout.print(
-            f"[yellow]The policy has changed since: then it was {decided['action']}, by {decided['hash'][:19]}…[/]",
+            "[yellow]This is not the policy that decided:[/] "
+            f"then it was {decided['action']}, by {decided['hash'][:19]}…",
             highlight=False,
         )
     if decided["holds"] != decided["action"]:

@@ -10,6 +10,7 @@ Workers come from a fork server which has the decoders loaded, so they start in 
 from __future__ import annotations
 
 import asyncio
+import math
 import multiprocessing
 import os
 import resource
@@ -27,6 +28,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from gateway.errors import Overloaded, RequestError
 from gateway.media.inspect import undecodable
+from gateway.patience import within
 
 T = TypeVar("T")
 
@@ -78,17 +80,25 @@ class DecodePool:
             future.cancel()  # pebble does not always answer for what it stops
         await asyncio.to_thread(self._end)
 
-    async def run(self, work: Callable[..., T], *args: Any, timeout: float | None = None) -> T:  # noqa: ASYNC109 - kills
+    async def run(
+        self,
+        work: Callable[..., T],
+        *args: Any,
+        timeout: float | None = None,  # noqa: ASYNC109 - kills
+        until: float = math.inf,
+    ) -> T:
         """`work(*args)` in a worker, which dies with this call if it is cancelled.
 
         Raises whatever RequestError `work` raises; Unreadable for all its other errors, and where the worker crashes,
-        is starved of memory or is killed after `timeout` seconds; Overloaded where too many tasks wait already.
+        is starved of memory or is killed after `timeout` seconds; Overloaded where too many tasks wait already, and
+        where none has begun with it by `until`, on the clock of time.perf_counter.
         """
         if self._closed or (self._free.locked() and self._waiting >= self._most_waiting):
             raise _busy()
         self._waiting += 1
         try:
-            await self._free.acquire()
+            async with within(until):
+                await self._free.acquire()
         finally:
             self._waiting -= 1
         try:

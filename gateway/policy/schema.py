@@ -16,6 +16,7 @@ CODE = r"^[A-Za-z][A-Za-z0-9_]*$"
 ID = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 WORD = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _QUORUM = re.compile(r"quorum\(([1-9][0-9]?)\)")
+_LIKE_CODE = "letters, digits and _, like HATE_SPEECH"
 _COMBINERS = "max, mean, median, quorum(2), or {calibrated: {provider: {slope: …, intercept: …}}}"
 
 
@@ -66,7 +67,7 @@ class Threshold(_Strict):
 
     review: Cut = None
     block: Cut = None
-    reason: Code | None = None
+    reason: Code | None = Field(default=None, description=_LIKE_CODE)
     message: str | None = None
 
 
@@ -138,7 +139,7 @@ class _Consequence(_Strict):
     """What follows where a rule is true, or unknown."""
 
     action: Literal["review", "block"] = "review"
-    reason: Code | None = None
+    reason: Code | None = Field(default=None, description=_LIKE_CODE)
     message: str | None = None
     if_unknown: Literal["review", "block", "ignore"] = "review"
     because: str = ""
@@ -150,9 +151,9 @@ class _Consequence(_Strict):
 class RuleRow(_Consequence):
     """One rule. `hard`: no exemption, overlay or canary can lift it. `mode: shadow` is evaluated and told only."""
 
-    id: Id
-    action: Literal["review", "block"]
-    when: str
+    id: Id = Field(description="what decisions and tests call it, like hate-agreed")
+    action: Literal["review", "block"] = Field(description="review, or block")
+    when: str = Field(description='its condition, like scores["hate"] >= 0.7')
     hard: bool = False
 
 
@@ -163,10 +164,12 @@ class RulePatch(_Consequence):
 class Exempt(_Strict):
     """What is lifted where `when` is true, and why: thresholds.<category>.review or .block, or a rule by its id."""
 
-    id: Id
-    from_: tuple[str, ...] = Field(alias="from", min_length=1)
-    when: str
-    because: str = Field(min_length=1)
+    id: Id = Field(description="what decisions call it, like art-collection")
+    from_: tuple[str, ...] = Field(
+        alias="from", min_length=1, description="what it lifts, like [thresholds.sexual/nudity.review]"
+    )
+    when: str = Field(description='its condition, like context.surface == "art"')
+    because: str = Field(min_length=1, description="why, for whoever reads it in two years")
 
 
 class Match(_Strict):
@@ -204,7 +207,7 @@ class Rollout(_Strict):
 class PolicyFile(_Strict):
     """One policy. Its identity is the hash of all this; `version` is a counter for people."""
 
-    policy: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    policy: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="its name, like social or kids-avatars")
     version: int = Field(default=1, ge=0)
     taxonomy: str = "1"
     description: str = ""
@@ -213,7 +216,9 @@ class PolicyFile(_Strict):
     user: dict[Word, Spec] = {}
     signals: Signals = Signals()
     lists: dict[Word, WordList] = {}
-    thresholds: dict[str, Threshold]
+    thresholds: dict[str, Threshold] = Field(
+        description="from which score on a category is reviewed and blocked; {} where rules say it all"
+    )
     rules: tuple[RuleRow, ...] = ()
     exempt: tuple[Exempt, ...] = ()
     overlays: tuple[Overlay, ...] = ()

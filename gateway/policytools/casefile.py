@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,10 +25,11 @@ _PERCENT = re.compile(r"(100|[0-9]{1,2})(\.[0-9]+)?%")
 def _score(written: Any) -> int | None:
     if written is None:
         return None
-    found = cut(written) if written != "-" else None
-    if found is None:
-        raise ValueError("a score is a number from 0 to 1 with at most 4 decimals, or null where nobody looked")
-    return found
+    with suppress(ValueError):
+        found = cut(written)
+        if found is not None:
+            return found
+    raise ValueError("a score is a number from 0 to 1 with at most 4 decimals, or null where nobody looked")
 
 
 def _share(written: Any) -> float:
@@ -52,7 +54,10 @@ class _Strict(BaseModel):
 
 
 class LabelGiven(_Strict):
-    """A thing somebody saw. Without `provider` it is the first of those that answered."""
+    """A thing somebody saw.
+
+    A provider that is named, and gives scores too, names what they are of as well, as it does in life.
+    """
 
     name: str
     confidence: Score = None

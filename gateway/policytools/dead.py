@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from gateway.domain import Action
+from gateway.domain import Action, Modality
 from gateway.policy.cel.typed import Condition, Score
 from gateway.policy.policy import Clause, Policy
 from gateway.policy.reading import Checked
@@ -21,7 +21,7 @@ from gateway.yamlfile import Problem
 from gateway.yamlfile.tree import Where
 
 _CONTRADICTS = "its parts contradict each other: one of && may be meant as ||, or a comparison the other way round"
-_NEEDLESS = "it gives one more reason and changes no action: take it away, or let it ask for something else"
+_NEEDLESS = "it gives a second reason and changes no action: take it away, or let it ask for something else"
 
 
 def dead(checked: Checked, policy: Policy) -> Iterator[Problem]:
@@ -128,9 +128,19 @@ class _Search:
         described = (each for each, node in taxonomy.categories.items() if node.kind is Kind.CONTEXT)
         return not any(each.startswith(below) for each in (*self._policy.rules, *described))
 
+    def _covered(self, slug: str) -> bool:
+        """Whether somebody must have looked at it, in texts and in images, or it is reviewed at least."""
+        changed = {each for overlay in self._policy.said.overlays for each in overlay.coverage}
+        return slug not in changed and all(slug in self._policy.coverage[modality] for modality in Modality)
+
     def _threshold(self, clause: Clause) -> str | None:
+        """The threshold that makes this rule needless, if one does."""
+        if clause.effects or clause.if_unknown is Action.BLOCK:
+            return None
         here = self._laid[clause.id]
-        for slug, bounds in self._bounds.items() if not clause.effects else ():
+        for slug, bounds in self._bounds.items():
+            if clause.if_unknown and not self._covered(slug):
+                continue  # the rule speaks where the score is missing, the threshold does not
             thing = self._things.get(Score(slug), -1)
             for bound, action in bounds:
                 over = Values(low=bound)
@@ -142,5 +152,12 @@ class _Search:
 
 
 def _as_strict(one: Clause, other: Clause) -> bool:
-    """Whether the one leads to all that the other leads to."""
-    return one.action.strictness >= other.action.strictness and set(other.effects) <= set(one.effects)
+    """Whether the one leads to all that the other leads to, where they are true and where they are unknown."""
+    unsure = min(_unsure(one), one.action.strictness)
+    strict = one.action.strictness >= other.action.strictness and unsure >= _unsure(other)
+    return strict and set(other.effects) <= set(one.effects)
+
+
+def _unsure(clause: Clause) -> int:
+    """How strict it is where it is unknown."""
+    return clause.if_unknown.strictness if clause.if_unknown else 0

@@ -10,7 +10,9 @@ from gateway.policy.tally import LISTED, InputFacts
 from gateway.policytools.casefile import Given, LabelGiven
 from gateway.taxonomy import kin
 
-_HASHES = "hash-list"  # who knows the lists of known content
+# Who tells what no score is of; they answer beside those who are asked, and are not counted for `need`
+_THINGS = "things"
+_HASHES = "hash-list"
 
 
 def facts_given(policy: Policy, given: Given) -> InputFacts:
@@ -25,7 +27,7 @@ def facts_given(policy: Policy, given: Given) -> InputFacts:
         modality=given.type,
         answers=tuple(Answer(0, Role.ASK, outcome) for outcome in outcomes),
         sees={_HASHES: frozenset({LISTED})} if known else {},
-        need=given.need + known,
+        need=given.need + len(answers.keys() & {_THINGS, _HASHES}),
         place=0,
         context=_context(given, bool(scores)),
         objects=objects,
@@ -62,16 +64,17 @@ def asked(policy: Policy, modality: Modality) -> list[str]:
 
 
 def _label(answers: dict[str, list[Signal]], given: Given) -> tuple[str, ...]:
-    """Adds the things that were seen; gives the providers that name things."""
+    """Adds the things that were seen; gives the providers that name things, or would have."""
     if given.labels is None:
         return ()
-    first = next(iter(answers), None)
-    if first is None and not given.labels:
+    if not answers and not given.labels:
         return given.missing
-    for label in given.labels:
-        provider = label.provider or first or "things"
-        answers.setdefault(provider, []).append(_thing(label, provider))
-    return tuple(answers)
+    names = dict.fromkeys(label.provider or _THINGS for label in given.labels) or {_THINGS: None}
+    for name in names:
+        answers.setdefault(name, []).extend(
+            _thing(label, name) for label in given.labels if (label.provider or _THINGS) == name
+        )
+    return tuple(names)
 
 
 def _thing(label: LabelGiven, provider: str) -> Signal:

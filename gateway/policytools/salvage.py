@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from gateway.policy.reading import examine
+from gateway.policy.schema import ID
 from gateway.taxonomy import Taxonomy
 from gateway.yamlfile import Document, Problem
 from gateway.yamlfile.nodes import Node
@@ -17,15 +19,16 @@ _ROWS = ("rules", "exempt", "overlays", "thresholds", "lists", "messages", "cont
 def beside(document: Document, path: Path, taxonomy: Taxonomy, found: Iterable[Problem]) -> list[Problem]:
     """What else is wrong in the file than these mistakes of its shape.
 
-    The rows they are in are left out. What is then said of the names of such a row is not told, and nothing where the
-    rest cannot be read either.
+    The rows they are in are left out, or reduced to what can be read of them. What is then said of the names of a row
+    that is out is not told, and nothing where the rest cannot be read either.
     """
     root = document.find(())
     if root is None:
         return []
     spoilt = {where for problem in found for where in _row(document, root, problem)}
-    names = {str(name) for where in spoilt for name in (where[-1], _id(document, where))}
-    rest = Document(_without(root, spoilt), document.file, document.text)
+    mended = {where: node for where in spoilt if (node := _mended(document, where)) is not None}
+    names = {str(name) for where in spoilt - mended.keys() for name in (where[-1], _id(document, where))}
+    rest = Document(_without(root, spoilt, mended), document.file, document.text)
     try:
         examine(rest, path, taxonomy)
     except Problem as more:
@@ -63,26 +66,46 @@ def _id(document: Document, where: Where) -> object:
     return node.value if node is not None else where[-1]
 
 
-def _without(root: Node, spoilt: set[Where]) -> Node:
-    """The tree without these rows; what a policy cannot do without is put in."""
+def _mended(document: Document, where: Where) -> Node | None:
+    """What of a row can be read whatever else is wrong in it: a threshold's category, a rule's condition."""
+    node = document.find(where)
+    if node is None or len(where) < 2 or not isinstance(node.value, dict):
+        return None
+    if where[0] == "thresholds":
+        return Node(node.line, node.column, {}, node.keys)
+    when, named = node.value.get("when"), node.value.get("id")
+    if where[0] != "rules" or when is None or not isinstance(when.value, str):
+        return None
+    good = named is not None and isinstance(named.value, str) and re.fullmatch(ID, named.value)
+    kept = {
+        "id": named if named is not None and good else Node(node.line, node.column, f"row-{where[1]}"),
+        "action": Node(node.line, node.column, "review"),
+        "when": when,
+    }
+    return Node(node.line, node.column, kept, node.keys)
+
+
+def _without(root: Node, spoilt: set[Where], mended: Mapping[Where, Node]) -> Node:
+    """The tree without these rows, or with what is left of them; what a policy cannot do without is put in."""
     assert isinstance(root.value, dict)  # noqa: S101 - a document's root is a mapping
     kept: dict[str, Node] = {}
     for key, node in root.value.items():
         if (key,) not in spoilt:
-            kept[key] = _thinned(node, {where[1] for where in spoilt if len(where) > 1 and where[0] == key})
+            rows = {where[1]: mended.get(where) for where in spoilt if len(where) > 1 and where[0] == key}
+            kept[key] = _thinned(node, rows)
     kept.setdefault("policy", Node(root.line, root.column, "unnamed"))
     kept.setdefault("thresholds", Node(root.line, root.column, {}))
     return Node(root.line, root.column, kept, root.keys)
 
 
-def _thinned(node: Node, spoilt: set[str | int]) -> Node:
-    if not spoilt:
-        return node
+def _thinned(node: Node, rows: Mapping[str | int, Node | None]) -> Node:
+    """A section with these rows as they are here; where that is None, without them."""
     inside: list[Node] | dict[str, Node]
     if isinstance(node.value, dict):
-        inside = {name: child for name, child in node.value.items() if name not in spoilt}
+        read = {name: rows.get(name, child) for name, child in node.value.items()}
+        inside = {name: child for name, child in read.items() if child is not None}
     elif isinstance(node.value, list):
-        inside = [child for place, child in enumerate(node.value) if place not in spoilt]
+        inside = [child for place, each in enumerate(node.value) if (child := rows.get(place, each)) is not None]
     else:
         return node
     return Node(node.line, node.column, inside, node.keys)

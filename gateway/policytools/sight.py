@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.policy.cel import TypedTree
 from gateway.policy.cel.typed import Coverage, Field, Present, Score, Votes, terms, walk
 from gateway.policy.expressions import place
 from gateway.policy.reading import Checked
-from gateway.policy.schema import DEFAULT
+from gateway.policy.schema import DEFAULT, Threshold
 from gateway.policy.tally import LISTED
 from gateway.policytools.warning import warning_at
 from gateway.yamlfile import Problem
 from gateway.yamlfile.tree import Where
+
+UNSEEN = "unseen_category"
+_MOST_APART = 3
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,8 @@ def unseen(checked: Checked, sight: Sight) -> Iterator[Problem]:
     for slug, at in _named(checked):
         if slug not in told and not sight.sees(slug):
             told.add(slug)
-            hint = "add a provider that does, or it is never more than missing"
-            yield warning_at(checked, at, f"no configured provider can see '{slug}'", hint, "unseen_category")
+            hint = "add a provider that does; until then it is never more than missing"
+            yield warning_at(checked, at, f"no configured provider can see '{slug}'", hint, UNSEEN)
     yield from _lists(checked, sight)
     for number, name in enumerate(checked.said.signals.providers or ()):
         if name not in sight.providers:
@@ -55,15 +58,23 @@ def _named(checked: Checked) -> Iterator[tuple[str, tuple[int, int]]]:
     """Every category, and where it stands."""
     said, document = checked.said, checked.document
     keys: list[tuple[Where, str]] = [(("signals", "coverage", slug), slug) for slug in said.signals.coverage]
-    keys += [(("thresholds", slug), slug) for slug in said.thresholds]
+    keys += [(("thresholds", slug), slug) for slug, row in said.thresholds.items() if _ever(row)]
     for number, overlay in enumerate(said.overlays):
-        keys += [(("overlays", number, "thresholds", slug), slug) for slug in overlay.thresholds]
+        keys += [
+            (("overlays", number, "thresholds", slug), slug)
+            for slug in overlay.thresholds
+            if _ever(overlay.thresholds[slug])
+        ]
         keys += [(("overlays", number, "coverage", slug), slug) for slug in overlay.coverage]
     yield from ((slug, document.at(where, key=True)) for where, slug in keys if slug != DEFAULT)
     for where, tree in conditions(checked):
         for slug in dict.fromkeys(_asked(tree)):
             found = max(tree.text.find(f'"{slug}"'), tree.text.find(f"'{slug}'"), 0)
             yield slug, place(document, where, tree.text, found)
+
+
+def _ever(row: Threshold) -> bool:
+    return row.review is not None or row.block is not None
 
 
 def conditions(checked: Checked) -> Iterator[tuple[Where, TypedTree]]:
@@ -79,6 +90,26 @@ def _asked(tree: TypedTree) -> Iterator[str]:
         if isinstance(node, Votes | Present):
             yield node.category
         yield from (term.category for term in terms(node) if isinstance(term, Score | Coverage))
+
+
+def gathered(problems: Sequence[Problem]) -> list[Problem]:
+    """For people: where nobody sees many categories of a file, one warning at the first of them names them all."""
+    blind = [each for each in problems if each.code == UNSEEN]
+    if len(blind) <= _MOST_APART:
+        return list(problems)
+    first = blind[0]
+    names = ", ".join(each.detail.split("'")[1] for each in blind)
+    detail = f"no configured provider can see {len(blind)} of the categories: {names}"
+    one = Problem(
+        detail,
+        code=UNSEEN,
+        file=first.file,
+        line=first.line,
+        column=first.column,
+        hint=first.hint,
+        severity=first.severity,
+    )
+    return [one if each is first else each for each in problems if each is first or each.code != UNSEEN]
 
 
 def _lists(checked: Checked, sight: Sight) -> Iterator[Problem]:

@@ -32,16 +32,21 @@ from gateway.policy.cel.typed import (
     Term,
     Truth,
     Votes,
+    any_of,
     outer_parts,
     walk,
 )
 from gateway.policy.cel.vocabulary import HASHES, LABELS
+from gateway.policy.cel.words import PREDICATES
 from gateway.policy.compile.columns import Columns, column
 from gateway.policy.compile.polars import expression
 from gateway.sweep.layout import ALL, HASH, KINDS, LABEL, OF_KIND
-from gateway.sweep.signals import NotInColumns, Signals, how_many
+from gateway.sweep.signals import NotInColumns, Signals, how_many, k_of
 
 _WHICH = {LABELS: LABEL, HASHES: HASH}
+_ALIKE = ("==", "!=")
+_EQUAL = PREDICATES["=="]
+_FEW = 8  # texts of a list that are compared one by one
 _UNKNOWN = pl.lit(None, dtype=pl.Boolean)
 
 
@@ -89,7 +94,7 @@ class _Writer:
             case Not():
                 return replace(node, part=self.condition(node.part))
             case Holds():
-                return replace(node, terms=tuple(self._term(term) for term in node.terms))
+                return self._holds(node)
             case Truth():
                 return Truth(self._field(node.term))
             case Present():
@@ -99,6 +104,17 @@ class _Writer:
                 return self._votes(node)
             case Some():
                 return self._some(node)
+
+    def _holds(self, node: Holds) -> Condition:
+        """A text that is only compared with what was written stays in its dictionary: texts are slow to make."""
+        match node.terms:
+            case (Field(shape=Kind.TEXT) as field, Constant()) if node.word.name in _ALIKE:
+                return replace(node, terms=(self._field(field, as_text=False), node.terms[1]))
+            case (Field(shape=Kind.TEXT) as field, Constants(values=values)) if node.word.name == "in":
+                if len(values) <= _FEW:
+                    each = (Constant(value, Kind.TEXT) for value in values)
+                    return any_of(self._holds(Holds(_EQUAL, (field, value))) for value in each)
+        return replace(node, terms=tuple(self._term(term) for term in node.terms))
 
     def _term(self, term: Term) -> Term:
         match term:
@@ -123,13 +139,13 @@ class _Writer:
         self.made[column(field)] = made
         return field
 
-    def _field(self, term: Field) -> Field:
+    def _field(self, term: Field, *, as_text: bool = True) -> Field:
         """A field of a part that was exported before any policy named it is unknown, whatever its default."""
         name = column(term)
-        here = self._made(term.root, term.name, term.shape, self._value(name, term.shape))
+        here = self._made(term.root, term.name, term.shape, self._value(name, term.shape, as_text))
         return replace(here, default=term.default if name in self.fields else None)
 
-    def _value(self, name: str, shape: Shape) -> pl.Expr:
+    def _value(self, name: str, shape: Shape, as_text: bool) -> pl.Expr:
         kind = "list" if shape == TEXTS else OF_KIND[Kind(shape)]  # type: ignore[arg-type]
         own, whole = f"{name}:{kind}", f"{name}:int"
         there = [pl.col(own)] if own in self.kept else []
@@ -137,13 +153,12 @@ class _Writer:
             exact = pl.col(whole).is_between(-(2**53), 2**53)
             there.append(pl.when(exact).then(pl.col(whole).cast(pl.Float64)))
         found = pl.coalesce(there) if there else pl.lit(None, dtype=KINDS[kind])
-        return found.cast(pl.String) if kind == "string" else found
+        return found.cast(pl.String) if kind == "string" and as_text else found
 
     def _votes(self, node: Votes) -> Condition:
-        voices = self.signals.voices(node.category)
-        certain = how_many(voice >= node.threshold for voice in voices)
-        possible = certain + self.signals.silent(node.category) + self.signals.unsure(node.category)
-        outcome = (certain >= node.least) | ((possible >= node.least) & _UNKNOWN)
+        certain = [voice >= node.threshold for voice in self.signals.voices(node.category)]
+        possible = [*certain, *self.signals.silent(node.category), *self.signals.unsure(node.category)]
+        outcome = k_of(certain, node.least) | (k_of(possible, node.least) & _UNKNOWN)
         return Truth(self._made("votes", node.category, Kind.BOOL, outcome))
 
     def _some(self, node: Some) -> Condition:
@@ -160,19 +175,19 @@ def _digest(made: pl.Expr) -> str:
     return blake2b(made.meta.serialize(), digest_size=8).hexdigest()
 
 
-def outcomes(node: Some, things: pl.LazyFrame, states: pl.Series) -> pl.Series:
-    """Of each row, whether some label or list meets the condition. `states` says who looked (layout.py)."""
-    rows = states.len()
-    met = things.select("row", expression(_on_columns(node.body), Columns()).alias("met"))
-    if isinstance(node.body, Always):
-        met = things.select("row").with_columns(pl.lit(node.body.value, dtype=pl.Boolean).alias("met"))
+def outcomes(node: Some, things: pl.LazyFrame, states: pl.Series, *, unsure: bool) -> pl.Series:
+    """Of each row, whether some label or list meets the condition. `states` says who looked (layout.py).
+
+    `unsure`: some of them may lack a part, so that it is unknown whether they do.
+    """
+    body = node.body
+    met = pl.lit(body.value, dtype=pl.Boolean) if isinstance(body, Always) else expression(_on_columns(body), Columns())
     if node.once:
-        return _once(met, states)
-    kept = met.filter(pl.col("met").is_null() | pl.col("met")).collect()
-    true, unknown = kept.filter(pl.col("met"))["row"], kept.filter(pl.col("met").is_null())["row"]
+        return _once(things.select("row", met.alias("met")), states)
     outcome = pl.select(pl.when(states == ALL).then(pl.lit(False))).to_series()
-    outcome = _with(outcome, unknown, None)
-    return _with(outcome, true, True) if rows else outcome
+    if unsure or isinstance(body, Always):
+        outcome = _with(outcome, things.filter(met.is_null()).select("row").collect()["row"], None)
+    return _with(outcome, things.filter(met).select("row").collect()["row"], True)
 
 
 def _with(outcome: pl.Series, rows: pl.Series, value: bool | None) -> pl.Series:

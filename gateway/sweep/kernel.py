@@ -58,13 +58,13 @@ class Case:
         sides = [side.beyond for side in (self._new, self._old) if side is not None]
         return any_of([*sides, self._any_bit(strange)])
 
-    def found(self, frame: pl.DataFrame, things: Mapping[str, pl.LazyFrame]) -> pl.DataFrame:
+    def found(self, frame: pl.DataFrame, things: Mapping[str, pl.LazyFrame], *, unsure: bool) -> pl.DataFrame:
         """The whole part with what was found on its inputs, as the expressions ask for it."""
         nodes: dict[str, Some] = {}
         for side in self._asked:
             for possible in side.values():
                 nodes |= possible.found
-        made = [outcomes(node, things[node.over.root], frame[node.over.root]) for node in nodes.values()]
+        made = [outcomes(node, things[node.over.root], frame[node.over.root], unsure=unsure) for node in nodes.values()]
         return frame.with_columns(series.alias(name) for name, series in zip(nodes, made, strict=True))
 
     def judged(self, frame: pl.DataFrame) -> pl.DataFrame:
@@ -83,13 +83,31 @@ class Case:
         return {action: self._any_bit(n for led, n in same if led is action) for action in ACTIONS}
 
     def reasons(self, flips: pl.DataFrame) -> pl.DataFrame:
-        """With `gained` and `lost`: the reasons that are new, and those that are gone."""
-        gained, lost = [], []
-        for key in sorted({*self.changed, *(self._bits if self._old is None else ())}):
-            before, after = self._before(key), self._after(key)
-            gained.append(pl.when(after & ~before).then(pl.lit(key[0])))
-            lost.append(pl.when(before & ~after).then(pl.lit(key[0])))
-        return flips.with_columns(_listed(gained).alias("gained"), _listed(lost).alias("lost"))
+        """By row, `gained` and `lost`: the reasons that are new, and those that are gone."""
+        keys, sides = self._told, self._sides
+        told = flips.with_columns(**sides).select("row", *sides)
+        named = [pl.DataFrame(schema={"row": pl.UInt32, "gained": pl.String, "lost": pl.String})]
+        for n, (rule, _) in enumerate(keys):
+            before, after = told[f"{n}before"], told[f"{n}after"]
+            for name, which in (("gained", after & ~before), ("lost", before & ~after)):
+                named.append(told.filter(which).select(pl.col("row").cast(pl.UInt32), pl.lit(rule).alias(name)))
+        listed = pl.concat(named, how="diagonal").group_by("row").agg(pl.all().drop_nulls().unique().sort())
+        return told.select("row").join(listed, on="row", how="left", maintain_order="left")
+
+    @cached_property
+    def _told(self) -> list[Key]:
+        """The reasons that may be told apart."""
+        return sorted({*self.changed, *(self._bits if self._old is None else ())})
+
+    @cached_property
+    def _sides(self) -> dict[str, pl.Expr]:
+        sides = (("before", self._before), ("after", self._after))
+        return {f"{n}{side}": said(key) for n, key in enumerate(self._told) for side, said in sides}
+
+    @cached_property
+    def evidence(self) -> set[str]:
+        """What a judged frame needs to keep for its reasons."""
+        return {name for expr in self._sides.values() for name in expr.meta.root_names()}
 
     def _after(self, key: Key) -> pl.Expr:
         return self._new.reasons[key].holds.fill_null(False) if key in self._new.reasons else FALSE
@@ -116,8 +134,3 @@ def _action(asked: Mapping[Key, Possible], kept: Mapping[Action, pl.Expr]) -> pl
     )
     number = [pl.lit(n, dtype=pl.UInt8) for n in range(3)]
     return pl.when(block).then(number[2]).when(review).then(number[1]).otherwise(number[0])
-
-
-def _listed(names: Sequence[pl.Expr]) -> pl.Expr:
-    empty = pl.lit([], dtype=pl.List(pl.String))
-    return pl.concat_list(names).list.drop_nulls().list.unique().list.sort() if names else empty

@@ -1,8 +1,6 @@
 """How decisions lie on disk to be swept: files by day and tenant, one row an input, one column a fact.
 
 part-<n>.parquet            the truth, zstd
-  id.time id.random         the decision's id: its milliseconds and its 64 random bits, unsigned 64 bits
-  created_at                milliseconds since 1970, 64 bits
   input of                  which input of its decision, and how many there are; unsigned 8 bits
   modality route policy     dictionaries; `policy` is the hash of the resolved policy that decided
   action                    what was decided of this input: 0 allow, 1 review, 2 block
@@ -14,8 +12,10 @@ part-<n>.parquet            the truth, zstd
   s.<provider>.<category>   its highest score of this category alone, unsigned 16 bits, 0..10,000; null: it gave none
   q.<provider>.<category>   the lowest number under which it says that it reports nothing
   context.<name>:<kind>     what the caller said, by the kind of value it is; user and ocr likewise
+part-<n>.ids.arrow          uncompressed, for few are looked up, by their row
+  id.time id.random         the decision's id: its milliseconds since 1970 and its 64 random bits, unsigned 64 bits
 part-<n>.found.parquet      labels and lists, sorted: kind, name, confidence, provider, row
-part-<n>.top.parquet        a cache: t.<category> and u.<category>, the highest score and lowest number of all providers
+part-<n>.top.parquet        a cache, lz4: t.<category> u.<category>, the highest score and lowest number of anybody
 part-<n>.arrow              a cache of both, without ids, uncompressed: read by mapping it into memory
 
 Slugs of an open vocabulary (`unmapped/…`) share one column a root, `unmapped/*`.
@@ -40,10 +40,16 @@ WORD = 64
 
 ID = ("id.time", "id.random")
 LABEL, HASH = "label", "hash"  # kinds of what was found
-FOUND = {"kind": pl.String, "name": pl.String, "confidence": pl.UInt16, "provider": pl.String, "row": pl.UInt32}
+FOUND: dict[str, Any] = {
+    "kind": pl.String,
+    "name": pl.String,
+    "confidence": pl.UInt16,
+    "provider": pl.String,
+    "row": pl.UInt32,
+}
 
 KINDS: dict[str, Any] = {
-    "string": pl.String,
+    "string": pl.Categorical,
     "bool": pl.Boolean,
     "int": pl.Int64,
     "double": pl.Float64,
@@ -54,7 +60,6 @@ OF_KIND = {Kind.TEXT: "string", Kind.BOOL: "bool", Kind.INT: "int", Kind.DOUBLE:
 PLAIN: dict[str, Any] = {
     "id.time": pl.UInt64,
     "id.random": pl.UInt64,
-    "created_at": pl.Int64,
     "input": pl.UInt8,
     "of": pl.UInt8,
     "modality": pl.Categorical,

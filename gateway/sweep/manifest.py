@@ -19,7 +19,7 @@ from gateway.errors import ConfigError
 from gateway.sweep.layout import Voice
 
 VERSION = 1
-_SUFFIXES = (".parquet", ".found.parquet", ".top.parquet", ".arrow")
+_SUFFIXES = (".parquet", ".ids.arrow", ".found.parquet", ".top.parquet", ".arrow")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Group:
 @dataclass(frozen=True)
 class Part:
     """One file. `fields` are those of context that were kept; `words` how many of hits; `several` rows of decisions
-    with more than one input; times are milliseconds since 1970."""
+    with more than one input; times are milliseconds since 1970. `unsure`: labels without a confidence are in it."""
 
     name: str
     day: str
@@ -48,6 +48,7 @@ class Part:
     last: int
     several: int
     words: int
+    unsure: bool
     scores: tuple[Voice, ...]
     quiet: tuple[Voice, ...]
     providers: tuple[str, ...]

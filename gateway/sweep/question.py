@@ -1,17 +1,19 @@
-"""What a sweep asks, and which policies that means for the rows of a part."""
+"""What a sweep asks, and what that means for each file: which policies its rows come under, and what has to be read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from gateway.domain import Modality
 from gateway.policy.policy import Policy
-from gateway.sweep.judge import Judge
+from gateway.sweep.judge import Judge, fields_of
 from gateway.sweep.kernel import Case
 from gateway.sweep.manifest import Group, Manifest, Part
 from gateway.sweep.replay import seen_by
 from gateway.sweep.signals import NotInColumns
+
+Cases = Mapping[Group, Case | None]
 
 
 @dataclass(frozen=True)
@@ -27,37 +29,93 @@ class Question:
     since: int = 0
     share: float = 1.0
 
-    def cases(self, part: Part, manifest: Manifest) -> dict[Group, Case | None]:
-        """Which rows of a part are asked what; None where columns cannot say it."""
+
+@dataclass(frozen=True)
+class Outlook:
+    """What will be done, before it is. Counts are inputs of decisions.
+
+    `changed` are the reasons that are not the same under both, where that is known; `columns` how many are read at the
+    most. `unkept` are fields that rules ask for and that were not kept of so many, `slow` those decided one by one.
+    """
+
+    inputs: int
+    changed: tuple[str, ...]
+    columns: int
+    unkept: Mapping[str, int]
+    slow: int
+
+
+class Plan:
+    """A question to the files of a manifest."""
+
+    def __init__(self, manifest: Manifest, question: Question):
+        self.manifest = manifest
+        self.question = question
+        self._made: dict[object, Cases] = {}
+
+    @property
+    def parts(self) -> list[Part]:
+        """The files that are asked, by day."""
+        return sorted((p for p in self.manifest.parts if p.last >= self.question.since), key=lambda p: (p.day, p.name))
+
+    def cases(self, part: Part) -> Cases:
+        """Which rows of a file are asked what; None where columns cannot say it."""
+        kinds = tuple(replace(group, rows=0) for group in part.groups)
+        key = (part.columns, part.fields, part.tenant, kinds)
+        if key not in self._made:
+            self._made[key] = dict(zip(kinds, self._cases(part), strict=True))
+        return {group: self._made[key][kind] for group, kind in zip(part.groups, kinds, strict=True)}
+
+    def outlook(self) -> Outlook:
+        """What is to come."""
+        changed: set[str] = set()
+        columns: set[str] = set()
+        unkept: dict[str, int] = {}
+        inputs = slow = 0
+        for part in self.parts:
+            inputs += part.rows
+            for name in self._asked - set(part.fields):
+                unkept[name] = unkept.get(name, 0) + part.rows
+            for group, case in self.cases(part).items():
+                slow += group.rows if case is None else 0
+                changed |= {rule for rule, _ in case.changed} if case else set()
+                columns |= case.columns if case else set()
+        return Outlook(inputs, tuple(sorted(changed)), len(columns), unkept, slow)
+
+    @property
+    def _asked(self) -> set[str]:
+        return fields_of(self.question.new) | (fields_of(self.question.old) if self.question.old else set())
+
+    def _cases(self, part: Part) -> Sequence[Case | None]:
         made: dict[object, Case | None] = {}
-        found: dict[Group, Case | None] = {}
+        found = []
         for group in part.groups:
             new, old, stored = self._policies(part, group)
             key = (id(new), id(old), stored, group.modality, group.route)
             if key not in made:
-                made[key] = _case(part, group, manifest, new, old, stored)
-            found[group] = made[key]
+                made[key] = self._case(part, group, new, old, stored)
+            found.append(made[key])
         return found
 
     def _policies(self, part: Part, group: Group) -> tuple[Policy, Policy | None, bool]:
         """The new one, the old one, and whether that is the one which decided."""
-        context = {"surface": group.surface, "country": group.country}
-        new = self.new.under(context, part.tenant)
-        old = self.old.under(context, part.tenant) if self.old is not None else self.known.get(group.policy)
+        question, context = self.question, {"surface": group.surface, "country": group.country}
+        new = question.new.under(context, part.tenant)
+        known = question.known.get(group.policy)
+        old = question.old.under(context, part.tenant) if question.old is not None else known
         return new, old, old is not None and old.resolved == group.policy
 
+    def _case(self, part: Part, group: Group, new: Policy, old: Policy | None, stored: bool) -> Case | None:
+        modality = Modality(group.modality)
+        sees = seen_by(self.manifest.sees, group.route, modality)
+        try:
+            judges = [Judge(policy, part, modality, sees) for policy in (new, old) if policy is not None]
+        except NotInColumns:
+            return None
+        return Case(judges[0], judges[1] if old is not None else None, stored, self.manifest.bits, part.words)
 
-def by_hash(policies: list[Policy]) -> dict[str, Policy]:
+
+def by_hash(policies: Sequence[Policy]) -> dict[str, Policy]:
     """All they come to under their overlays, by the hash of that."""
     every = [each for one in policies for each in ([one] if one.variants is None else one.variants.make_all())]
     return {policy.resolved: policy for policy in every}
-
-
-def _case(part: Part, group: Group, manifest: Manifest, new: Policy, old: Policy | None, stored: bool) -> Case | None:
-    modality = Modality(group.modality)
-    sees = seen_by(manifest.sees, group.route, modality)
-    try:
-        judges = [Judge(policy, part, modality, sees) for policy in (new, old) if policy is not None]
-    except NotInColumns:
-        return None
-    return Case(judges[0], judges[1] if old is not None else None, stored, manifest.bits, part.words)

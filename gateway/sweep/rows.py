@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -13,6 +14,8 @@ from gateway.policy.cel.shapes import TEXTS, Kind
 from gateway.policy.compile.facts import Facts, Incomplete, fit
 from gateway.policy.evidence import facts_of as evidence_of
 from gateway.policy.judging import MISSING, UNKNOWN
+from gateway.policy.making import load_policy
+from gateway.policy.messages import Messages
 from gateway.policy.policy import Policy
 from gateway.policy.tally import tally
 from gateway.record import Record
@@ -31,6 +34,7 @@ from gateway.sweep.layout import (
     numbers_of,
 )
 from gateway.sweep.replay import Sees, facts_of, too_few
+from gateway.taxonomy import Taxonomy
 
 Row = dict[str, Any]
 
@@ -72,7 +76,6 @@ class Rows:
             row: Row = {
                 "id.time": time,
                 "id.random": random,
-                "created_at": int(record.created_at * 1000),
                 "input": index,
                 "of": len(record.content),
                 "modality": str(fact.modality),
@@ -172,6 +175,11 @@ def _kind(value: Any) -> str | None:
     if isinstance(value, float):
         return "double" if math.isfinite(value) else None
     return "list" if fit(TEXTS, value) is not None else None
+
+
+def everything(taxonomy: Taxonomy, messages: Messages) -> Policy:
+    """The policy that asks for everything."""
+    return load_policy(Path(__file__).with_name("everything.yaml"), taxonomy, messages)
 
 
 def frame_of(rows: list[Row]) -> pl.DataFrame:

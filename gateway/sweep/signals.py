@@ -62,7 +62,7 @@ class Signals:
             return FALSE
         k = quorum(way.name)
         if k is not None:
-            return heard & (how_many(row >= bound for row in rows) >= k)
+            return heard & k_of([row >= bound for row in rows], k)
         return heard & (_value(way.name, rows) >= bound)
 
     def undecided(self, slug: str) -> pl.Expr | None:
@@ -73,7 +73,7 @@ class Signals:
             return None
         over = how_many(row >= rule.lowest for row in rows)
         said = how_many(row.is_not_null() for row in rows)
-        needed = pl.min_horizontal(pl.lit(k, dtype=pl.Int32) - self.silent(slug), said)
+        needed = pl.min_horizontal(pl.lit(k, dtype=pl.Int32) - how_many(self.silent(slug)), said)
         return heard & (said < k) & (over >= needed)
 
     def _heard(self, slug: str) -> tuple[list[pl.Expr], pl.Expr]:
@@ -100,7 +100,7 @@ class Signals:
             said, quiet = self._said(provider, self.below(slug)), self._quiet_enough(provider, slug)
             either = [] if said is None else [said.is_not_null()]
             who += [any_of([*either, quiet])] if either or quiet is not FALSE else []
-        return how_many(who) >= least
+        return k_of(who, least)
 
     def _quiet_enough(self, provider: str, slug: str) -> pl.Expr:
         there = [each for each in self.below(slug) if Voice(provider, each) in self._quiet]
@@ -141,12 +141,12 @@ class Signals:
         found = _or_zero(pl.max_horizontal(said) if len(said) > 1 else said[0] if said else None, low)
         return found[0] if found else None
 
-    def silent(self, slug: str) -> pl.Expr:
-        """How many could have scored it and gave no answer."""
-        return how_many(self._absent(name) for name in self.providers if _can_see(self._sees.get(name), slug))
+    def silent(self, slug: str) -> list[pl.Expr]:
+        """Of each that can score it, whether it gave no answer."""
+        return [self._absent(name) for name in self.providers if _can_see(self._sees.get(name), slug)]
 
-    def unsure(self, slug: str) -> pl.Expr:
-        """How many answered, and report only from a number on that is above what rules ask for."""
+    def unsure(self, slug: str) -> list[pl.Expr]:
+        """Of each, whether it answered, and reports only from a number on that is above what rules ask for."""
         found = []
         for provider in self.providers:
             reports = self._report(provider, slug, lambda low: low.is_not_null())
@@ -156,7 +156,7 @@ class Signals:
                     self._report(provider, slug, lambda low: low <= self._lowest[slug]),
                 )
                 found.append(reports & rows[0].is_null())
-        return how_many(found)
+        return found
 
     def _absent(self, provider: str) -> pl.Expr:
         known = provider in self._part.providers
@@ -207,6 +207,18 @@ def any_of(outcomes: Any) -> pl.Expr:
     """Whether one of them is true."""
     made = [each for each in outcomes if each is not FALSE]
     return reduce(or_, made) if made else FALSE
+
+
+def k_of(outcomes: Sequence[pl.Expr], k: int) -> pl.Expr:
+    """Whether at least k of them are true; null is not. Of bits alone: numbers would take ten times as long."""
+    if k > len(outcomes):
+        return FALSE
+    reached: list[pl.Expr] = []  # place n: at least n + 1 of those so far
+    for outcome in outcomes:
+        one = outcome.fill_null(False)
+        more = [one, *(before & one for before in reached)][:k]
+        reached = [*(a | b for a, b in zip(reached, more, strict=False)), *more[len(reached) :]]
+    return reached[k - 1]
 
 
 def how_many(outcomes: Any) -> pl.Expr:

@@ -12,8 +12,8 @@ from gateway.policy.cel.vocabulary import HASHES, LABELS
 from gateway.sweep import parts
 from gateway.sweep.kernel import Case
 from gateway.sweep.layout import HASH, ID, LABEL
-from gateway.sweep.manifest import Group, Manifest, Part, Store
-from gateway.sweep.question import Question
+from gateway.sweep.manifest import Group, Part, Store
+from gateway.sweep.question import Cases, Plan, Question
 
 _RANDOM = 1 << 64  # what `id.random` is below
 
@@ -39,19 +39,18 @@ class Swept:
     slow: list[tuple[int, int]]
 
 
-def swept(store: Store, manifest: Manifest, question: Question, part: Part) -> Swept:
+def swept(store: Store, plan: Plan, part: Part) -> Swept:
     """What becomes of its decisions."""
-    cases = question.cases(part, manifest)
-    judged = _judged(store, part, question, cases)
+    judged = _judged(store, part, plan.question, plan.cases(part))
     decisions = _decisions(judged, several=part.several > 0)
     sure, slow = decisions.filter(~pl.col("beyond")), decisions.filter(pl.col("beyond"))
     flipped = sure.filter(pl.col("old") != pl.col("new"))
-    return Swept(_counts(sure, flipped), _flips(store, part, judged, flipped), _ids(store, part, slow["row"]).rows())
+    return Swept(
+        _counts(sure, flipped), _flips(store, part, judged, flipped), parts.ids_of(store, part, slow["row"]).rows()
+    )
 
 
-def _judged(
-    store: Store, part: Part, question: Question, cases: dict[Group, Case | None]
-) -> list[tuple[Case | None, pl.DataFrame]]:
+def _judged(store: Store, part: Part, question: Question, cases: Cases) -> list[tuple[Case | None, pl.DataFrame]]:
     """The rows of each case, with what both policies say."""
     distinct = list({id(case): case for case in cases.values()}.values())
     chosen = _chosen(part, question)
@@ -59,7 +58,7 @@ def _judged(
     things = {LABELS: parts.found(store, part, LABEL), HASHES: parts.found(store, part, HASH)}
     judged = []
     for case in distinct:
-        mine = frame if case is None else case.found(frame, things)
+        mine = frame if case is None else case.found(frame, things, unsure=part.unsure)
         if len(distinct) > 1:
             mine = _in_groups(mine, [group for group, which in cases.items() if which is case])
         mine = mine if chosen is None else mine.filter(chosen)
@@ -78,7 +77,7 @@ def _chosen(part: Part, question: Question) -> pl.Expr | None:
     """Which rows are looked at; None for all."""
     wanted = []
     if question.since > part.first:
-        wanted.append(pl.col("created_at") >= question.since)
+        wanted.append(pl.col("id.time") >= question.since)
     if question.share < 1:
         wanted.append(pl.col("id.random") < pl.lit(int(question.share * _RANDOM), dtype=pl.UInt64))
     return pl.all_horizontal(wanted) if wanted else None
@@ -129,34 +128,31 @@ def _flips(
     """The decisions that differ, with why."""
     if not flipped.height:
         return pl.DataFrame(schema=FLIPS)
-    told = _ids(store, part, flipped["row"], also="context.surface:string").hstack(flipped.select("old", "new"))
-    if "context.surface:string" not in told.columns:
-        told = told.with_columns(pl.lit(None, dtype=pl.String).alias("context.surface:string"))
     rows = flipped["row"]
+    told = (
+        parts.ids_of(store, part, rows).hstack(flipped.select("old", "new")).with_columns(_surfaces(store, part, rows))
+    )
     if part.several:
-        rows = _ids(store, part).join(told, on=ID, how="semi", maintain_order="left")["row"]
-    asked = [(case, _at(part, frame, rows)) for case, frame in judged if case is not None]
+        rows = parts.read(store, part, ID).with_row_index("row").join(told, on=ID, how="semi")["row"]
+    known = None if part.several else (pl.col("old") != pl.col("new")) & ~pl.col("beyond")
+    asked = [(case, _at(case, frame, rows, known)) for case, frame in judged if case is not None]
     why = pl.concat([case.reasons(frame).select("row", "gained", "lost") for case, frame in asked])
-    reasons = _ids(store, part, why["row"]).hstack(why.drop("row"))
-    merged = reasons.group_by(ID).agg(pl.col("gained", "lost").explode().drop_nulls().unique().sort())
+    reasons = parts.ids_of(store, part, why["row"]).hstack(why.drop("row"))
+    if part.several:
+        reasons = reasons.group_by(ID).agg(pl.col("gained", "lost").explode().drop_nulls().unique().sort())
     return (
-        told.rename({"context.surface:string": "surface"})
-        .join(merged, on=ID, how="left")
-        .select(pl.col(name).cast(kind) for name, kind in FLIPS.items())
-        .sort(ID)
+        told.join(reasons, on=ID, how="left").select(pl.col(name).cast(kind) for name, kind in FLIPS.items()).sort(ID)
     )
 
 
-def _at(part: Part, frame: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
-    """These rows, as far as they are in the frame."""
-    whole = frame.height == part.rows
-    return frame[rows] if whole else frame.join(rows.to_frame("row"), on="row", how="semi")
+def _surfaces(store: Store, part: Part, rows: pl.Series) -> pl.Series:
+    name = "context.surface:string"
+    if name not in part.columns:
+        return pl.Series("surface", [None], dtype=pl.String).new_from_index(0, rows.len())
+    return parts.read(store, part, {name})[name].gather(rows).cast(pl.String).alias("surface")
 
 
-def _ids(store: Store, part: Part, rows: pl.Series | None = None, also: str = "") -> pl.DataFrame:
-    """The ids of these rows, or of all with their `row`."""
-    if rows is None:
-        return parts.read(store, part, ID).with_row_index("row")
-    if not rows.len():
-        return pl.DataFrame(schema=dict.fromkeys(ID, pl.UInt64))
-    return parts.read(store, part, {*ID, also})[rows]
+def _at(case: Case, frame: pl.DataFrame, rows: pl.Series, known: pl.Expr | None) -> pl.DataFrame:
+    """These rows with what their reasons need; `known` tells them without a look at `rows`."""
+    kept = frame.select({"row", "old", "new", "beyond", *case.evidence})
+    return kept.filter(pl.col("row").is_in(rows.implode()) if known is None else known)

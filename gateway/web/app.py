@@ -35,10 +35,12 @@ from gateway.web.dialects import DIALECT_ROUTES, learn
 from gateway.web.endpoint import DESK, Desk, Endpoint, Visit
 from gateway.web.metrics import Metrics
 from gateway.web.problems import as_problem
+from gateway.web.room import SHARE, Room, Share
 from gateway.web.signature import admit_signed
 
 log = structlog.get_logger("modgate.web")
 
+_FOR_A_TURN = 3 / 4  # of limits.wait a body may wait for room: the rest is for its pictures, or it came in for nothing
 KEYS_EVERY = 2.0  # seconds until a key made or revoked on the command line counts
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -83,7 +85,8 @@ def _desk(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
             keyring = Keyring(_fixed_keys(config), _clear_keys(config))
             admission = Admission(config.limits.concurrency)
             allowances = Allowances(service.purse.today, service.rates.take)
-            app[DESK] = desk = Desk(service, keyring, metrics, learn(service.taxonomy), admission, allowances)
+            spoken, room = learn(service.taxonomy), Room(config.limits.held)
+            app[DESK] = desk = Desk(service, keyring, metrics, spoken, admission, allowances, room)
             await _renew_keys(desk)
             await service.spends.sync()
             always: list[Coroutine[Any, Any, None]] = [
@@ -119,8 +122,13 @@ async def _frame(request: web.Request, handler: Handler) -> web.StreamResponse:
     started = time.perf_counter()
     endpoint = request.app[ENDPOINTS].get(handler)
     desk = request.app[DESK]
-    visit = Visit(request, desk, ANONYMOUS, _request_id(request), started + desk.service.config.limits.wait)
-    response = await _answered(visit, endpoint, handler)
+    wait = desk.service.config.limits.wait
+    request[SHARE] = share = Share(desk.room, started + wait * _FOR_A_TURN)
+    visit = Visit(request, desk, ANONYMOUS, _request_id(request), started + wait, share)
+    try:
+        response = await _answered(visit, endpoint, handler)
+    finally:
+        share.give_back()
     took = (time.perf_counter() - started) * 1000
     route = endpoint.path if endpoint else "unknown"
     response.headers["X-Request-Id"] = visit.id
@@ -151,7 +159,7 @@ async def _answered(visit: Visit, endpoint: Endpoint | None, handler: Handler) -
             await _go_on(visit.request)
         return await endpoint.handle(visit)
     except RequestError as error:
-        refused = error
+        refused = error.with_traceback(None)  # whose frames hold it: the collector would have to find that
     except web.HTTPException as error:
         refused = _plain_http(error, visit)
     except Exception:  # the web is one of the two places that catch broadly

@@ -1,9 +1,11 @@
-"""Reading request bodies: capped while they stream, checked against a model, every error with its place."""
+"""Reading request bodies: capped and in their turn while they stream, checked against a model, every error with its
+place."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from io import BytesIO
 from typing import Any, TypeVar, cast
 
 import orjson
@@ -13,7 +15,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.errors import BadContent, TooLarge
+from gateway.patience import within
 from gateway.suggest import did_you_mean
+from gateway.web.cutting import Cuts, cut
+from gateway.web.room import SHARE
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -21,8 +26,25 @@ _CHUNK = 64 * 1024
 
 
 async def read_json(request: web.Request, model: type[M]) -> M:
-    """The body as this model. Raises BadContent, and TooLarge once more has come than the application takes."""
+    """The body as this model. Raises BadContent, and TooLarge once more has come than the application takes.
+
+    Large pictures in it are cut out first and decoded in a thread: the loop would stand still for them.
+    """
     body = await read_body(request)
+    cuts = await cut(body)
+    return (cuts and _without(cuts, model)) or _whole(body, model)
+
+
+def _without(cuts: Cuts, model: type[M]) -> M | None:
+    """None where the model does not have pictures in just those places, or there is any mistake."""
+    try:
+        read = model.model_validate(orjson.loads(cuts.rest), context=cuts)
+    except (orjson.JSONDecodeError, ValidationError):
+        return None
+    return read if cuts.all_found else None
+
+
+def _whole(body: bytes, model: type[M]) -> M:
     try:
         return checked(model, orjson.loads(body))
     except orjson.JSONDecodeError as error:
@@ -42,14 +64,24 @@ def checked(model: type[M], data: Any) -> M:
 
 
 async def read_body(request: web.Request) -> bytes:
-    """All of it. Raises TooLarge as soon as the application's cap is passed, declared or streamed."""
-    cap = request.client_max_size
-    if request.content_length is not None and request.content_length > cap:
-        raise body_too_large(cap)
-    try:
-        return await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise body_too_large(cap) from None
+    """All of it. Raises TooLarge as soon as the application's cap is passed, declared or streamed, and Overloaded."""
+    kept: bytes | None = request.pop(_BODY, None)
+    if kept is not None:
+        return kept
+    coming, held = _Coming(request), BytesIO()
+    await coming.begin()
+    while chunk := await coming.readany():
+        held.write(chunk)
+    return held.getvalue()  # which is no copy
+
+
+async def peek_body(request: web.Request) -> bytes:
+    """All of it, which can then be read once more."""
+    body = request[_BODY] = await read_body(request)
+    return body
+
+
+_BODY = web.RequestKey("body", bytes)
 
 
 def body_too_large(cap: int) -> TooLarge:
@@ -59,12 +91,12 @@ def body_too_large(cap: int) -> TooLarge:
 
 async def read_part(part: BodyPartReader, cap: int, code: str, at: str) -> bytes:
     """One multipart field, refused as soon as it is over the cap."""
-    held = bytearray()
+    held = BytesIO()
     while chunk := await part.read_chunk(_CHUNK):
-        held += chunk
-        if len(held) > cap:
+        held.write(chunk)
+        if held.tell() > cap:
             raise TooLarge(code, f"The field '{at}' is over {cap} bytes.", hint="Make it smaller.", at=at)
-    return bytes(held)
+    return held.getvalue()
 
 
 async def form_fields(request: web.Request, cap: int, files: Collection[str]) -> AsyncIterator[tuple[str, bytes]]:
@@ -91,32 +123,44 @@ async def parts(request: web.Request) -> MultipartReader:
 
     Raises BadContent where there is none, and while it is read TooLarge.
     """
-    cap = request.client_max_size
-    if request.content_length is not None and request.content_length > cap:
-        raise body_too_large(cap)
+    coming = _Coming(request)
+    await coming.begin()
     try:
-        return MultipartReader(request.headers, cast(StreamReader, _Capped(request.content, cap)))
+        return MultipartReader(request.headers, cast(StreamReader, coming))
     except (ValueError, AssertionError):
         hint = "Content-Type needs a boundary: let your HTTP client set it."
         raise BadContent("malformed_multipart", "The body is not multipart/form-data.", hint=hint) from None
 
 
-class _Capped:
-    """The body as the multipart reader reads it, counted: what stands between fields counts too."""
+class _Coming:
+    """The body as it comes in, also for a multipart reader: no more than the cap, what stands between fields counts
+    too; no more than there is room for, and no longer than its caller waits."""
 
-    def __init__(self, content: StreamReader, cap: int):
-        self._content = content
-        self._cap = cap
+    def __init__(self, request: web.Request):
+        self._content = request.content
+        self._cap = request.client_max_size
+        self._declared = request.content_length or 0
+        self._share = request.get(SHARE)
+
+    async def begin(self) -> None:
+        """Before the first byte is read."""
+        if self._declared > self._cap:
+            raise body_too_large(self._cap)
+        if self._share:
+            await self._share.cover(self._declared)
 
     async def readline(self, **limits: Any) -> bytes:
         try:
-            return self._within(await self._content.readline(**limits))
+            return await self._within(lambda: self._content.readline(**limits))
         except (HttpProcessingError, ValueError):  # a line longer than any field's head
-            self._within(b"")
+            await self._within(self._nothing)
             raise ValueError("a line of the body is too long") from None
 
     async def read(self, size: int = -1) -> bytes:
-        return self._within(await self._content.read(size))
+        return await self._within(lambda: self._content.read(size))
+
+    async def readany(self) -> bytes:
+        return await self._within(self._content.readany)
 
     def at_eof(self) -> bool:
         return self._content.at_eof()
@@ -124,10 +168,22 @@ class _Capped:
     def unread_data(self, data: bytes) -> None:
         self._content.unread_data(data)
 
-    def _within(self, data: bytes) -> bytes:
+    async def _within(self, read: Callable[[], Awaitable[bytes]]) -> bytes:
+        """What is read, if all that came is within its bounds."""
+        if self._share is None or self._content.is_eof():
+            data = await read()
+        else:
+            async with within(self._share.until):
+                data = await read()
         if self._content.total_bytes > self._cap:
             raise body_too_large(self._cap)
+        if self._share:
+            await self._share.cover(self._content.total_bytes)
         return data
+
+    @staticmethod
+    async def _nothing() -> bytes:
+        return b""
 
 
 def parse_json_field(text: str, at: str) -> dict[str, Any]:

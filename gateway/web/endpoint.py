@@ -10,6 +10,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from gateway.errors import RequestError
+from gateway.intake import Intake
 from gateway.inverse import Inverse
 from gateway.service import Service
 from gateway.web.admission import Admission
@@ -17,6 +18,7 @@ from gateway.web.allowance import Allowances
 from gateway.web.auth import Caller, Keyring, Role
 from gateway.web.metrics import Metrics
 from gateway.web.problems import as_problem
+from gateway.web.room import Room, Share
 
 
 @dataclass
@@ -32,6 +34,7 @@ class Desk:
     spoken: Mapping[str, Inverse]
     admission: Admission
     allowances: Allowances
+    room: Room
     draining: bool = False
 
 
@@ -42,7 +45,8 @@ DESK = web.AppKey("desk", Desk)
 class Visit:
     """One request on its way. `caller` is anonymous where no keys are asked; `note` goes into the log line.
 
-    After `until`, on the clock of time.perf_counter, nobody is asked about it any more.
+    After `until`, on the clock of time.perf_counter, nobody is asked about it any more. `share` is the room that its
+    body takes, given back once no more than its content is held.
     """
 
     request: web.Request
@@ -50,8 +54,14 @@ class Visit:
     caller: Caller
     id: str
     until: float
+    share: Share
     timings: dict[str, float] = field(default_factory=dict)  # milliseconds, for Server-Timing
     note: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def intake(self) -> Intake:
+        """The way in, for as long as the caller waits."""
+        return self.desk.service.intake.wanted(self.until)
 
 
 Handler = Callable[[Visit], Awaitable[web.StreamResponse]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -35,7 +36,7 @@ async def once(visit: Visit, fingerprint: Callable[[], str], work: Callable[[], 
             at=HEADER,
         )
     replays, tenant = visit.desk.service.replays, visit.caller.tenant
-    before = await replays.claim(tenant, key, fingerprint())
+    before = await replays.claim(tenant, key, await asyncio.to_thread(fingerprint))
     if before is not None:
         return web.Response(body=before, content_type="application/json", headers=REPLAYED)
     try:

@@ -20,7 +20,7 @@ from aiohttp import web
 
 from gateway.errors import Unauthorized
 from gateway.web.auth import Caller, Keyring, Role
-from gateway.web.bodies import read_body
+from gateway.web.bodies import peek_body
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 SKEW = timedelta(minutes=15)  # between the caller's clock and ours, either way
@@ -59,7 +59,7 @@ async def admit_signed(request: web.Request, keyring: Keyring, roles: frozenset[
     secret, caller = keyring.signer(claim.name)
     path, _, query = request.raw_path.partition("?")
     headers = [(name, ",".join(request.headers.getall(name, ()))) for name in claim.signed]
-    canonical = canonical_request(request.method, path, query, headers, await read_body(request))
+    canonical = canonical_request(request.method, path, query, headers, await peek_body(request))
     if not hmac.compare_digest(sign(secret, claim.scope, claim.stamp, canonical), claim.signature):
         _refuse(
             "wrong_signature",

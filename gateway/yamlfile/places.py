@@ -31,9 +31,17 @@ class Place:
     @property
     def known_keys(self) -> list[str]:
         """The keys a mapping here may have, where it is a model; aliases too."""
+        return list(dict.fromkeys(name for field in self._fields for name in _names(*field)))
+
+    def described(self, key: str) -> str:
+        """What the model says of one of its keys, if anything: it is the hint where the key is missing."""
+        said = (field.description for name, field in self._fields if key in _names(name, field))
+        return next((words for words in said if words), "")
+
+    @property
+    def _fields(self) -> list[tuple[str, FieldInfo]]:
         models = [kind for kind in self.kinds if _is_model(kind)]
-        fields = [item for model in models for item in model.model_fields.items()]
-        return list(dict.fromkeys(name for field in fields for name in _names(*field)))
+        return [item for model in models for item in model.model_fields.items()]
 
 
 def locate(base: Where, model: type[BaseModel], location: Sequence[str | int]) -> Place:

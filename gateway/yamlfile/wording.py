@@ -72,7 +72,8 @@ def _tell(tree: Tree, base: Where, model: type[BaseModel], error: ErrorDetails) 
     place = locate(base, model, error["loc"])
     match kind:
         case "missing":
-            return _missing(tree, place.where[:-1], str(place.where[-1]))
+            above, name = locate(base, model, error["loc"][:-1]), str(place.where[-1])
+            return _missing(tree, place.where[:-1], name, above.described(name))
         case "extra_forbidden":
             return _unknown(tree, place.where, locate(base, model, error["loc"][:-1]).known_keys)
         case "union_tag_not_found":
@@ -86,13 +87,14 @@ def _tell(tree: Tree, base: Where, model: type[BaseModel], error: ErrorDetails) 
         wanted = _WANTED_KIND[kind]
         return _Misfit(place, "wrong_type", wanted, _advice(tree, place, wanted))
     if kind in _WANTED_VALUE:
-        return _Misfit(place, "bad_value", _WANTED_VALUE[kind].format(**context))
+        like = locate(base, model, error["loc"][:-1]).described(str(error["loc"][-1])) if "pattern" in context else ""
+        return _Misfit(place, "bad_value", _WANTED_VALUE[kind].format(**context), like)
     return _said(tree, place, kind, error["msg"])
 
 
-def _missing(tree: Tree, parent: Where, name: str) -> Problem:
+def _missing(tree: Tree, parent: Where, name: str, hint: str = "") -> Problem:
     inside = f" in {dotted(parent)}" if parent else ""
-    return tree.error(parent, f"'{name}' is missing{inside}", key=True, code="missing_key")
+    return tree.error(parent, f"'{name}' is missing{inside}", hint, key=True, code="missing_key")
 
 
 def _unknown(tree: Tree, where: Where, known: list[str]) -> Problem:

@@ -11,7 +11,7 @@ from gateway.paths import MESSAGES, SHIPPED, TAXONOMY
 from gateway.policy.messages import Messages
 from gateway.policytools.check import check, check_tests
 from gateway.policytools.sarif import sarif
-from gateway.policytools.sight import Sight
+from gateway.policytools.sight import Sight, gathered
 from gateway.taxonomy import Taxonomy
 from gateway.yamlfile import Problem
 
@@ -72,6 +72,9 @@ def warned(tmp_path: Path, more: str, sight: Sight | None = None) -> list[str]:
     return [f"{each.line}:{each.column} {each.code}" for each in found if each.code not in QUIET | uses]
 
 
+COVERED = "signals: {coverage: {default: {min_providers: 1}}}\n"
+
+
 def rules(*rows: str) -> str:
     """Rules a, b, …: each is its action and its condition."""
     made = [f"  - id: {name}\n    action: {row}\n" for name, row in zip("abcdef", rows, strict=False)]
@@ -92,10 +95,21 @@ def rules(*rows: str) -> str:
         (rules("block\n    when: ocr.has_url", "block\n    when: ocr.has_url"), ["12:11 implied"]),
         (rules("review\n    when: ocr.has_url\n    effects: [warn]", "block\n    when: ocr.has_url"), []),
         (rules("review\n    when: ocr.has_url", "block\n    when: ocr.has_url\n    mode: shadow"), []),
-        (rules('review\n    when: scores["hate"] >= 0.6'), ["9:11 implied"]),
+        (
+            rules(
+                "block\n    when: ocr.has_url && ocr.has_email\n    if_unknown: block", "block\n    when: ocr.has_url"
+            ),
+            [],
+        ),
+        (rules('review\n    when: scores["hate"] >= 0.6'), []),  # a missing score is under no threshold
+        (rules('review\n    when: scores["hate"] >= 0.6\n    if_unknown: ignore\n    because: so'), ["9:11 implied"]),
+        (COVERED + rules('review\n    when: scores["hate"] >= 0.6'), ["10:11 implied"]),
         (rules('block\n    when: scores["hate"] >= 0.6'), []),
-        (rules('block\n    when: scores["hate"] >= 0.95'), ["9:11 implied"]),
-        (rules('review\n    when: scores["sexual"] >= 0.6'), []),  # some of what is below it falls under its own
+        (COVERED + rules('block\n    when: scores["hate"] >= 0.95'), ["10:11 implied"]),
+        (
+            COVERED + rules('review\n    when: scores["sexual"] >= 0.6'),
+            [],
+        ),  # some of what is below it falls under its own
     ],
 )
 def test_rules_that_change_nothing(tmp_path, more, expected):
@@ -119,7 +133,7 @@ def test_a_rule_is_not_needless_where_the_other_may_be_off(tmp_path, more):
 @pytest.mark.parametrize(
     "more, expected",
     [
-        ("messages: {hate: {en: a}, nudity: {en: b}, default: {en: c}}\n", ["7:27 unused_message"]),
+        ("messages: {hate: {en: a}, nudity: {en: b}, default: {en: c}}\n", ["6:27 unused_message"]),
         (
             "exempt:\n  - {id: e, from: [thresholds.sexual.block], when: ocr.has_url, because: so}\n",
             ["7:20 lifts_nothing"],
@@ -154,9 +168,21 @@ def test_what_no_provider_can_see(tmp_path):
     blind = Sight(frozenset({"acme"}), frozenset({"hate", "sexual/nudity"}), objects=False)
     more = rules("review\n    when: 'votes(\"spam\", 0.5) >= 1 || labels.exists(l, l.confidence >= 0.5)'")
     more += "signals: {providers: [acme, beta]}\n"
-    assert warned(tmp_path, more, blind) == ["9:18 unseen_category", "9:37 unseen_labels", "10:29 unknown_provider"]
+    assert warned(tmp_path, more, blind) == ["9:18 unseen_category", "9:39 unseen_labels", "10:29 unknown_provider"]
     able = Sight(frozenset({"acme", "beta"}), frozenset({"hate", "sexual", "spam"}), objects=True)
     assert warned(tmp_path, more, able) == []
+
+
+def test_many_categories_nobody_sees_are_one_warning_for_people(tmp_path):
+    blind = Sight(frozenset({"acme"}), frozenset({"hate"}), objects=False)
+    file = tmp_path / "p.yaml"
+    rows = "".join(f"  {slug}: {{review: 0.5}}\n" for slug in ("spam", "weapons", "drugs", "alcohol", "hate"))
+    file.write_text(f"policy: p\nthresholds:\n{rows}  tobacco: {{review: '-'}}\nrules: []\n")
+    apart = checked(file, blind)
+    assert [(each.line, each.code) for each in apart[1:]] == [(line, "unseen_category") for line in (3, 4, 5, 6)]
+    [_, one] = gathered(apart)
+    assert (one.line, one.detail.split(": ")[1]) == (3, "spam, weapons, drugs, alcohol")
+    assert gathered(apart[:4]) == apart[:4]
 
 
 def test_rules_no_test_has_true(tmp_path):

@@ -20,18 +20,18 @@ from gateway.policy.messages import Messages
 from gateway.policy.policy import Policy
 from gateway.record import InputDigest, PolicyName, Record, Timings
 from gateway.sweep import parts
-from gateway.sweep.export import EVERYTHING
 from gateway.sweep.judge import fields_of
 from gateway.sweep.layout import FOUND
 from gateway.sweep.manifest import Manifest, Part, Store
 from gateway.sweep.replay import facts_of
-from gateway.sweep.rows import ALWAYS, Bits, Rows, frame_of
+from gateway.sweep.rows import ALWAYS, Bits, Rows, everything, frame_of
 from gateway.taxonomy import Taxonomy
 from gateway.yamlfile import Problem
 from tests.policies.random_rules import LISTS, SCORES, WORDS, Rules
 
 TAXONOMY_READ = Taxonomy.from_file(TAXONOMY)
 SHIPPED = Messages.from_file(MESSAGES)
+EVERYTHING = everything(TAXONOMY_READ, SHIPPED)
 
 CATEGORIES = ("hate", "hate/symbols", "spam", "sexual", "sexual/nudity", "violence", "violence/graphic", "weapons")
 ODD = ("unmapped/acme/odd", "label/knife", "label/listed", "sexual/minors")
@@ -242,7 +242,20 @@ class Chance:
     def _context(self) -> dict[str, Any]:
         random = self.random
         context: dict[str, Any] = {}
-        values: tuple[Any, ...] = (*WORDS, "post", "DE", "nul\0", True, False, 0, 3, 2**53 + 1, 2**70, 2.5, float("inf"))
+        values: tuple[Any, ...] = (
+            *WORDS,
+            "post",
+            "DE",
+            "nul\0",
+            True,
+            False,
+            0,
+            3,
+            2**53 + 1,
+            2**70,
+            2.5,
+            float("inf"),
+        )
         for name in CONTEXT:
             if random.random() < 0.6:
                 context[name] = random.choice((*values, *values, ["a", "DE"], ["a", 3], None))
@@ -277,6 +290,8 @@ def exported(store: Store, manifest: Manifest, records: Sequence[Record], polici
     for record in records:
         rows.add(record)
     made, found = rows.take()
-    part = parts.write(store, "days/2026-09-21/default/part-1", frame_of(made), pl.DataFrame(found, FOUND), fields)
+    part = parts.write(
+        store, "days/2026-09-21/default/part-1", "default", frame_of(made), pl.DataFrame(found, FOUND), fields
+    )
     manifest.parts.append(part)
     return part

@@ -10,7 +10,7 @@ from gateway.policy.decide import decide
 from gateway.record import Record
 from gateway.sweep.layout import ACTIONS, numbers_of
 from gateway.sweep.manifest import Manifest, Store
-from gateway.sweep.question import Question, by_hash
+from gateway.sweep.question import Plan, Question, by_hash
 from gateway.sweep.replay import facts_of
 from gateway.sweep.sweeping import Swept, swept
 from tests.sweep.chance import Chance, exported
@@ -55,7 +55,7 @@ def test_columns_agree_with_decide(seed, tmp_path: Path):
 
     both = {numbers_of(record.id): told(record) for record in records}
     turned = {id: (new, old) for id, (old, new) in both.items()}
-    compared(swept(store, manifest, Question(new, old), part), both)  # only what changed
-    compared(swept(store, manifest, Question(new, None, by_hash([old])), part), both)
-    compared(swept(store, manifest, Question(new), part), both)  # against the stored action
-    compared(swept(store, manifest, Question(old, new), part), turned)  # both asked in full
+    compared(swept(store, Plan(manifest, Question(new, old)), part), both)  # only what changed
+    compared(swept(store, Plan(manifest, Question(new, None, by_hash([old]))), part), both)
+    compared(swept(store, Plan(manifest, Question(new)), part), both)  # against the stored action
+    compared(swept(store, Plan(manifest, Question(old, new)), part), turned)  # both asked in full

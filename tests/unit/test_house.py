@@ -26,6 +26,7 @@ SPINE = DECIDING | {"canaries", "debt", "drills"}
 MAY_IMPORT: dict[str, set[str]] = {
     "frozen": set(),
     "errors": set(),
+    "patience": {"errors"},
     "domain": {"frozen"},
     "units": set(),
     "pdq": set(),
@@ -42,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "policy": WORDS | LOW | {"taxonomy"},
     "policytools": WORDS | LOW | {"policy", "taxonomy"},
     "dispatch": WORDS | {"adapter", "frozen", "wire"},
-    "media": WORDS | {"pdq"},
+    "media": WORDS | {"patience", "pdq"},
     "store": {"errors"},
     # the file that says what runs
     "settings": WORDS | LOW | {"units"},
@@ -52,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # the spine
     "record": WORDS | {"frozen"},
     "ledger": WORDS | {"frozen", "record", "store"},
-    "moderation": WORDS | LOW | {"aftermath", "dispatch", "policy", "record", "ledger"},
+    "moderation": WORDS | LOW | {"aftermath", "dispatch", "patience", "policy", "record", "ledger"},
     "aftermath": WORDS | {"dispatch", "ledger", "record"},
     "witness": WORDS | {"dispatch", "record"},
     "intake": WORDS | {"media", "settings"},
@@ -61,11 +62,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "spending": WORDS | {"record", "witness"},
     "drills": WORDS | LOW | {"dispatch", "witness"},
     "canaries": WORDS | {"dispatch", "frozen", "intake", "mapping", "store", "taxonomy", "witness"},
+    "sweep": WORDS | {"policy", "record", "store", "taxonomy"},
     # everything joined once, and the ways in
     "senders": {"adapter", "config", "dispatch", "errors", "registry"},
     "service": WORDS | READS_FILES | SPINE | {"adapter", "dispatch", "media", "replicas", "senders"},
-    "web": WORDS | LOW | SPINE | {"config", "dispatch", "inverse", "paths", "policy", "service", "taxonomy", "units"},
-    "cli": WORDS | LOW | READS_FILES | SPINE | {"dispatch", "logs", "policytools", "service", "units", "web"},
+    "web": WORDS
+    | LOW
+    | SPINE
+    | {"config", "dispatch", "inverse", "paths", "patience", "policy", "service", "taxonomy", "units"},
+    "cli": WORDS
+    | LOW
+    | READS_FILES
+    | SPINE
+    | {"dispatch", "logs", "policytools", "senders", "service", "sweep", "units", "web"},
 }
 
 ADAPTERS_MAY_IMPORT = {

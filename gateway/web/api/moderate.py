@@ -15,6 +15,7 @@ from gateway.moderation import Submission
 from gateway.record import Record, answer
 from gateway.web.auth import Role
 from gateway.web.bodies import checked, form_fields, parse_json_field, read_json
+from gateway.web.cutting import Inline
 from gateway.web.endpoint import Endpoint, Visit
 from gateway.web.idempotency import once
 from gateway.web.locales import locale_of
@@ -28,7 +29,7 @@ class ImageIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     url: str | None = Field(default=None, max_length=2048, examples=["https://example.com/photo.jpg"])
-    data: str | None = Field(default=None, examples=["data:image/png;base64,iVBORw0KGgo…"])
+    data: Inline | None = Field(default=None, examples=["data:image/png;base64,iVBORw0KGgo…"])
 
     @model_validator(mode="after")
     def _one_of_both(self) -> ImageIn:
@@ -52,7 +53,7 @@ class ModerateIn(BaseModel):
 
 async def moderate(visit: Visit) -> web.Response:
     """Take the submission in, have it decided, answer."""
-    intake = visit.desk.service.intake
+    intake = visit.intake
     if visit.request.content_type == "multipart/form-data":
         asked, pictures = await _multipart(visit.request, visit.desk.service.config.limits.image_bytes)
     else:
@@ -65,6 +66,7 @@ async def moderate(visit: Visit) -> web.Response:
 
     async def work() -> bytes:
         content = await intake.content(asked.text, pictures, asked.context)
+        visit.share.give_back()  # what was sent is not held any more
         record = await visit.desk.service.moderator.moderate(
             Submission(
                 content=content,

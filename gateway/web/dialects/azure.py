@@ -22,6 +22,7 @@ from gateway.inverse import Inverse, Telling
 from gateway.record import Record
 from gateway.web.auth import Role
 from gateway.web.bodies import read_json
+from gateway.web.cutting import Inline
 from gateway.web.dialects.decided import answer, decided, gaps, insist_on_telling, told
 from gateway.web.endpoint import Endpoint, Visit
 from gateway.web.problems import headers_for
@@ -78,7 +79,7 @@ class AnalyzeTextIn(_Asked):
 class ImageData(BaseModel):
     """The bytes in base64, or an address we fetch through the guard. Exactly one of them."""
 
-    content: str | None = None
+    content: Inline | None = None
     blobUrl: str | None = Field(default=None, max_length=2048)  # noqa: N815
 
     @model_validator(mode="after")
@@ -105,7 +106,7 @@ async def analyze_text(visit: Visit) -> web.Response:
             hint="Blocklists are named in the settings of a provider.",
             at="/blocklistNames",
         )
-    content = await visit.desk.service.intake.content(asked.text, [], {})
+    content = await visit.intake.content(asked.text, [], {})
     record = await decided(visit, content)
     telling = told(visit, record, VENDOR)
     hits = [
@@ -118,7 +119,7 @@ async def analyze_text(visit: Visit) -> web.Response:
 
 async def analyze_image(visit: Visit) -> web.Response:
     asked = await read_json(visit.request, AnalyzeImageIn)
-    intake = visit.desk.service.intake
+    intake = visit.intake
     content = await intake.content(None, [_picture(asked.image, intake)], {})
     record = await decided(visit, content)
     return _response(visit, asked, record, OutputType.FOUR, told(visit, record, VENDOR), {})

@@ -23,7 +23,8 @@ from gateway.web.locales import locale_of
 
 
 def submission(visit: Visit, content: Content, route: str | None = None) -> Submission:
-    """The content as its caller's, under the configured policy."""
+    """The content as its caller's, under the configured policy. What was sent of it is not held any more."""
+    visit.share.give_back()
     locale = locale_of(content.context, visit.request)
     caller = visit.caller
     return Submission(content, None, route, caller.tenant, locale, visit.id, key=caller.name, until=visit.until)

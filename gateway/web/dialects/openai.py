@@ -28,6 +28,7 @@ from gateway.taxonomy import kin
 from gateway.web.api.moderate import note_record
 from gateway.web.auth import Role
 from gateway.web.bodies import read_json
+from gateway.web.cutting import Inline
 from gateway.web.dialects.decided import beside, insist_on_an_answer, submission
 from gateway.web.endpoint import Endpoint, Visit
 from gateway.web.problems import headers_for
@@ -77,7 +78,7 @@ _CODES = {
 
 
 class _Address(BaseModel):
-    url: str
+    url: Inline
 
 
 class TextPart(BaseModel):
@@ -122,7 +123,7 @@ class ModerationsIn(BaseModel):
 
 async def moderations(visit: Visit) -> web.Response:
     asked = await read_json(visit.request, ModerationsIn)
-    contents = await _contents(asked.input, visit.desk.service.intake)
+    contents = await _contents(asked.input, visit.intake)
     moderator = visit.desk.service.moderator
     route = asked.model if asked.model in moderator.routes else None
     submissions = [submission(visit, content, route) for content in contents]

@@ -33,7 +33,7 @@ _FILES = ("image", "file")  # the guides call it one way, the reference the othe
 
 async def detect(visit: Visit) -> web.Response:
     services, picture = await _form(visit)
-    record = await decided(visit, await visit.desk.service.intake.content(None, [picture], {}))
+    record = await decided(visit, await visit.intake.content(None, [picture], {}))
     insist_on_an_answer(record)
     found: dict[str, Any] = {}
     not_assessed: list[str] = []

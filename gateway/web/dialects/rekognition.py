@@ -22,6 +22,7 @@ from gateway.inverse import Inverse, Said
 from gateway.record import Record
 from gateway.web.auth import Role
 from gateway.web.bodies import read_json
+from gateway.web.cutting import Inline
 from gateway.web.dialects.decided import answer, decided, insist_on_an_answer, insist_on_telling, told
 from gateway.web.dialects.things import insist_on_things, moderation_words, things
 from gateway.web.endpoint import Endpoint, Visit
@@ -112,7 +113,7 @@ _BY_STATUS = {
 
 
 class _Image(BaseModel):
-    Bytes: str | None = Field(default=None, description="base64")
+    Bytes: Inline | None = Field(default=None, description="base64")
     S3Object: dict[str, Any] | None = Field(default=None, description="Refused: no bucket is read here.")
 
 
@@ -162,7 +163,7 @@ async def _looked_at(visit: Visit, asked: DetectIn) -> Record:
     if asked.Image.Bytes is None:
         hint = "Send the picture itself as Image.Bytes."
         raise BadContent("no_bucket", "Unable to get the object: no bucket is read here.", hint=hint, at="/Image")
-    intake = visit.desk.service.intake
+    intake = visit.intake
     return await decided(visit, await intake.content(None, [intake.inline(asked.Image.Bytes, "/Image/Bytes")], {}))
 
 

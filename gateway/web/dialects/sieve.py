@@ -18,6 +18,7 @@ from gateway.intake import Picture
 from gateway.inverse import Said
 from gateway.web.auth import Role
 from gateway.web.bodies import read_json
+from gateway.web.cutting import Inline
 from gateway.web.dialects.decided import answer, decided, told
 from gateway.web.dialects.plain import as_plain_error
 from gateway.web.endpoint import Endpoint, Visit
@@ -39,7 +40,7 @@ class SieveImageIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     url: str | None = Field(default=None, max_length=2048)
-    data: str | None = None
+    data: Inline | None = None
     categories: list[ImageCategory] | None = Field(default=None, description="Left out: all.")
 
     @model_validator(mode="after")
@@ -68,7 +69,7 @@ class SieveTextIn(BaseModel):
 
 async def image(visit: Visit) -> web.Response:
     asked = await read_json(visit.request, SieveImageIn)
-    intake = visit.desk.service.intake
+    intake = visit.intake
     picture = intake.inline(asked.data, "/data") if asked.data is not None else Picture("/url", url=asked.url)
     return await _judged(visit, await intake.content(None, [picture], {}), IMAGE, asked.categories)
 
@@ -78,7 +79,7 @@ async def text(visit: Visit) -> web.Response:
     known = {"surface": asked.context, "user_id": asked.user_id}
     context = {name: value for name, value in known.items() if value is not None}
     at, written = ("/content", asked.content) if asked.content is not None else ("/text", asked.text)
-    content = await visit.desk.service.intake.content(written, [], context, at=at)
+    content = await visit.intake.content(written, [], context, at=at)
     return await _judged(visit, content, TEXT, asked.categories)
 
 

@@ -1,0 +1,143 @@
+"""Ten million stored decisions under another policy: rows a second from Parquet, from the cache, of one threshold.
+
+    python -m bench.sweep [--rows 10000000] [--rounds 3] [--quick] [--json]
+
+The decisions are synthetic, made straight into the layout of gateway/sweep/layout.py: four providers that score twenty
+categories, three labels on average, three in a hundred answers missing. They stay in bench/out/sweep until they are
+asked for otherwise. Files are in the page cache when they are measured. The report goes to bench/out/sweep.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from bench.decisions import DAY, RULES, THRESHOLDS, fields_of, made, policy
+from bench.processes import load_average
+from gateway.errors import ConfigError
+from gateway.sweep import parts
+from gateway.sweep.manifest import Manifest, Store
+from gateway.sweep.question import Plan, Question, by_hash
+from gateway.sweep.sweeping import swept
+
+OUT = Path(__file__).resolve().parent / "out"
+GOALS = {"parquet": 10.0, "arrow": 40.0, "threshold": 150.0}  # million rows a second
+BYTES = 120  # a row, at most
+A_FILE = 1_000_000
+
+stderr = Console(stderr=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=10_000_000, help="decisions")
+    parser.add_argument("--rounds", type=int, default=3, help="the best of them counts")
+    parser.add_argument("--quick", action="store_true", help="few rows: whether it works, not how fast")
+    parser.add_argument("--json", action="store_true", help="the report on stdout, instead of a table")
+    asked = parser.parse_args()
+    report = measured(OUT / "sweep", 20_000 if asked.quick else asked.rows, asked.rounds)
+    OUT.mkdir(exist_ok=True)
+    (OUT / "sweep.json").write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2))
+    if asked.json:
+        sys.stdout.buffer.write(orjson.dumps(report, option=orjson.OPT_INDENT_2) + b"\n")
+    else:
+        show(report)
+
+
+def measured(folder: Path, rows: int, rounds: int) -> dict[str, Any]:
+    """Everything, in one run."""
+    store = Store(folder)
+    manifest = _ready(store, rows)
+    with tempfile.TemporaryDirectory() as name:
+        old, new = policy(Path(name), THRESHOLDS), policy(Path(name), {**THRESHOLDS, "sexual/nudity": (0.5, 0.85)})
+        stricter = {slug: (review - 0.05, block and block - 0.05) for slug, (review, block) in THRESHOLDS.items()}
+        other = policy(Path(name), stricter)
+    whole, one = Plan(manifest, Question(other)), Plan(manifest, Question(new, known=by_hash([old])))
+    report: dict[str, Any] = {"rows": rows, "cores": os.cpu_count(), "load": load_average(), "rules": len(RULES)}
+    for part in manifest.parts:
+        store.file(part, ".arrow").unlink(missing_ok=True)
+    report["bytes_a_row"] = _size(store, manifest, (".parquet", ".ids.arrow", ".found.parquet")) / rows
+    report["cache_bytes_a_row"] = _size(store, manifest, (".top.parquet",)) / rows
+    report["parquet"] = _rounds(store, whole, rounds)
+    report["threshold"] = _rounds(store, one, rounds)
+    for part in track(manifest.parts, "Cache", console=stderr):
+        parts.make_arrow(store, part)
+    report["arrow_bytes_a_row"] = _size(store, manifest, (".arrow",)) / rows
+    report["arrow"] = _rounds(store, whole, rounds)
+    report["threshold_arrow"] = _rounds(store, one, rounds)
+    return report
+
+
+def _ready(store: Store, rows: int) -> Manifest:
+    """What lies there, where it is as asked; else made anew."""
+    with suppress(ConfigError):  # of another version: made anew
+        manifest = store.load()
+        if sum(part.rows for part in manifest.parts) == rows:
+            return manifest
+    shutil.rmtree(store.folder, ignore_errors=True)
+    store.folder.mkdir(parents=True)
+    manifest = Manifest(sees={"default": {"image": {}}})
+    starts = range(0, rows, A_FILE)
+    for number, start in enumerate(track(starts, "Making decisions", console=stderr)):
+        frame, found = made(min(A_FILE, rows - start), number, store, manifest)
+        name = f"days/{DAY}/default/part-{number + 1}"
+        manifest.parts.append(parts.write(store, name, "default", frame, found, fields_of(frame)))
+    store.tidy(manifest)
+    store.save(manifest)
+    return manifest
+
+
+def _rounds(store: Store, plan: Plan, rounds: int) -> dict[str, float]:
+    """The best round. Flips and their reasons are found, with ids; nothing is written."""
+    best: dict[str, float] = {"seconds": float("inf")}
+    for _ in range(rounds):
+        cpu, begun, flips = _cpu(), time.perf_counter(), 0
+        fresh = Plan(plan.manifest, plan.question)
+        for part in fresh.parts:
+            flips += swept(store, fresh, part).flips.height
+        seconds = time.perf_counter() - begun
+        if seconds < best["seconds"]:
+            rows = sum(part.rows for part in fresh.parts)
+            best = {"seconds": seconds, "cpu_s": _cpu() - cpu, "flips": flips, "mrows_s": rows / seconds / 1e6}
+    return best
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _size(store: Store, manifest: Manifest, suffixes: tuple[str, ...]) -> int:
+    return sum(store.file(part, suffix).stat().st_size for part in manifest.parts for suffix in suffixes)
+
+
+def show(report: dict[str, Any]) -> None:
+    """A table."""
+    table = Table("what", "goal", "measured", "CPU s", "flips", box=None, padding=(0, 2, 0, 0))
+    words = {"parquet": "whole, Parquet", "arrow": "whole, cache", "threshold": "one threshold, Parquet"}
+    for name, said in {**words, "threshold_arrow": "one threshold, cache"}.items():
+        one, goal = report[name], GOALS.get(name)
+        told = f"≥ {goal:g} M rows/s" if goal else ""
+        table.add_row(said, told, f"{one['mrows_s']:.1f} M rows/s", f"{one['cpu_s']:.2f}", f"{one['flips']:,}")
+    table.add_row("bytes a row", f"≤ {BYTES}", f"{report['bytes_a_row']:.0f}", "", "")
+    table.add_row("and of its cache, uncompressed", "", f"{report['arrow_bytes_a_row']:.0f}", "", "")
+    Console().print(f"{report['rows']:,} decisions, {report['cores']} cores, {pl.thread_pool_size()} threads")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
