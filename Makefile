@@ -22,7 +22,7 @@ servers: ## the servers that tests start for themselves: redis-server, from Debi
 	@command -v redis-server >/dev/null || sh tests/servers.sh
 
 inside: $(VENV)/.tested servers ## the half of the suite that stays in the code
-	@$(BIN)/python -m pytest tests/contract tests/policies tests/simulation tests/unit
+	@$(BIN)/python -m pytest tests/contract tests/policies tests/simulation tests/sweep tests/unit
 
 outside: $(VENV)/.tested servers ## the half that goes in by the front door
 	@$(BIN)/python -m pytest tests/docs tests/drills tests/endtoend tests/faults tests/simulator tests/web
@@ -35,6 +35,7 @@ check: $(VENV)/.tested ## lint and types
 bench: $(VENV)/.tested ## side by side with bare programs, other gateways and the vendors' clients; into docs/performance.md
 	@$(BIN)/python -m bench.run --docs
 	@$(BIN)/python -m bench.sdk
+	@$(BIN)/python -m bench.sweep
 
 conformance: $(VENV)/.tested ## CEL's own test files against the language of rules: CEL_SPEC=<folder of *.textproto>
 	@$(BIN)/python -m tests.policies.conformance "$(or $(CEL_SPEC),$(error say where the files are: make conformance CEL_SPEC=<folder>))"

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-import types
-import typing
 from pathlib import Path
-from typing import Any, Literal, Union
 
-from pydantic import BaseModel, BeforeValidator, SecretStr
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
+from pydantic import BaseModel
 
-from docs import vendor_page
+from docs import policy_page, vendor_page
+from docs.typewords import default, kind
 from gateway import paths, registry
 from gateway.adapter import VendorSettings
 from gateway.policy.cel.words import WORDS
@@ -32,7 +28,6 @@ from gateway.settings import (
     StorageSettings,
 )
 from gateway.taxonomy import Kind, Taxonomy, kin
-from gateway.units import duration, rate, size
 from gateway.web.app import endpoints
 from gateway.web.auth import Role
 from gateway.web.dialects import learn
@@ -56,7 +51,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("policies", PoliciesSettings),
     ("providers.<name>", VendorSettings),
 )
-_UNITS = {duration: "duration", size: "size", rate: "rate"}
+_FLOWS = tuple(Path("tests/policies/files") / f"{name}.yaml" for name in ("tiers", "pictures", "categories"))
 
 
 def main() -> None:
@@ -77,6 +72,8 @@ def pages() -> dict[Path, str]:
         HERE / "policy_language.md": _filled(HERE / "policy_language.md", {"rule words": _rule_words()}),
         HERE / "dialects.md": _filled(HERE / "dialects.md", {"words": _words()}),
         HERE / "vendors.md": _filled(HERE / "vendors.md", vendor_page.parts()),
+        HERE / "cookbook.md": _filled(HERE / "cookbook.md", {f"file {file}": _shown(file) for file in _FLOWS}),
+        ROOT / "config/README.md": _filled(ROOT / "config/README.md", policy_page.parts()),
     }
 
 
@@ -105,7 +102,7 @@ def _keys() -> str:
 def _section(name: str, model: type[BaseModel], only: list[str] | None = None) -> str:
     about = " ".join((model.__doc__ or "").split())
     rows = [
-        f"| `{key}` | {_type(field)} | {_default(field)} |"
+        f"| `{key}` | {kind(field)} | {default(field)} |"
         for key, field in model.model_fields.items()
         if (only is None or key in only) and field.annotation is not type(None)
     ]
@@ -123,56 +120,9 @@ def _section(name: str, model: type[BaseModel], only: list[str] | None = None) -
     )
 
 
-def _type(field: FieldInfo) -> str:
-    for marker in field.metadata:
-        if isinstance(marker, BeforeValidator) and marker.func in _UNITS:
-            return _UNITS[marker.func]
-    return _plain(field.annotation)
-
-
-def _plain(annotation: Any) -> str:
-    origin, inside = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is typing.Annotated:
-        unit = next((_UNITS[m.func] for m in inside[1:] if isinstance(m, BeforeValidator) and m.func in _UNITS), None)
-        return unit or _plain(inside[0])
-    if origin is Literal:
-        return " · ".join(f"`{choice}`" for choice in inside)
-    if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(_plain(choice) for choice in inside if choice is not type(None)))
-    if origin is dict:
-        return "mapping"
-    if origin in (tuple, list):
-        return f"list of {_plain(inside[0])}"
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return "{" + ", ".join(annotation.model_fields) + "}"
-    words = {
-        str: "text",
-        int: "whole number",
-        float: "number",
-        bool: "true or false",
-        SecretStr: "secret",
-        Any: "anything",
-        Path: "path",
-    }
-    return words.get(annotation, "network" if "Network" in str(annotation) else "text")
-
-
-def _default(field: FieldInfo) -> str:
-    value = field.default
-    if value is PydanticUndefined:
-        return "required"
-    if value is None or value == ():
-        return "none"
-    if isinstance(value, BaseModel):
-        return "`{" + ", ".join(f"{key}: {getattr(value, key)}".lower() for key in type(value).model_fields) + "}`"
-    if isinstance(value, tuple):
-        return f"`[{', '.join(map(str, value))}]`"
-    unit = _type(field)
-    if unit == "duration":
-        return f"`{value:g}s`"
-    if unit == "size":
-        return f"`{value // 1_000_000}MB`"
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+def _shown(file: Path) -> str:
+    """A file of the checkout as it stands."""
+    return f"```yaml\n{(ROOT / file).read_text().strip()}\n```\n"
 
 
 def _endpoints() -> str:

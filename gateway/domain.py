@@ -367,3 +367,17 @@ class Decision:
     shadow: tuple[str, ...] = ()
     hits: tuple[int, ...] = ()
     unknown: tuple[int, ...] = ()
+
+
+@frozen
+class Aside:
+    """What another version of a policy said of the same. `role` is shadow, canary, or in_force beside a canary.
+
+    `action` is None where it broke: that is its own affair, and told in the log.
+    """
+
+    policy: str
+    version: int
+    hash: str
+    role: str
+    action: Action | None

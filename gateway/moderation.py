@@ -14,7 +14,7 @@ from gateway.aftermath import Aftermath
 from gateway.dispatch.cache import Asker
 from gateway.dispatch.fanout import Asked, Guidance, Route, ask
 from gateway.dispatch.question import Provider
-from gateway.domain import Answer, Content, Decision, Image, Role
+from gateway.domain import Answer, Aside, Content, Decision, Image, Role
 from gateway.errors import BadContent, NotFound, UnknownPolicy
 from gateway.frozen import frozen
 from gateway.ledger import Debt, Ledger
@@ -24,8 +24,10 @@ from gateway.policy.bounds import holes, settled, suspects
 from gateway.policy.decide import decide
 from gateway.policy.explain import explain
 from gateway.policy.policy import Policy
+from gateway.policy.standing import Company
 from gateway.policy.tally import InputFacts
 from gateway.record import PolicyName, Record, Timings, Unheard, digest
+from gateway.replay import Sees, facts_of
 from gateway.suggest import did_you_mean
 
 
@@ -87,12 +89,12 @@ class Moderator:
         """
         started = time.perf_counter()
         left(submission.until)
-        route, policy = self._route(submission.route), self._policy(submission)
-        content = submission.content
+        route, content = self._route(submission.route), submission.content
         if not content.inputs:
             raise BadContent("empty_submission", "There is nothing to moderate.", hint="Send text, images or both.")
-        heard = await ask(content, route, self._asker, _guidance(policy, submission, route, self._objects))
-        record = self._record(submission, route, policy, heard, started)
+        policy, company = self._policy(submission)
+        heard = await ask(content, route, self._asker, _guidance(policy, company, submission, route, self._objects))
+        record = self._record(submission, route, policy, company, heard, started)
         debt = self._owed(record, submission) if record.degraded else None
         try:
             await self._ledger.record(record, debt)
@@ -100,10 +102,13 @@ class Moderator:
             heard.give_up()
             raise
         self._notice(record)
+        if company is not None:
+            company.count(record.action, record.asides)
         if heard.pending:
 
             def again(late: Sequence[Answer]) -> Decision:
-                return decide(policy, _facts(content, (*heard.answers, *late), route, self._objects), submission.locale)
+                facts = _facts(content, (*heard.answers, *late), route, self._objects)
+                return _decided(policy, company, facts, submission.locale)[1]
 
             self._aftermath.follow(record, heard.pending, again)
         return record
@@ -113,25 +118,36 @@ class Moderator:
 
         Raises UnknownPolicy where the route or policy is gone.
         """
-        named, policy = self._route(submission.route), self._policy(submission)
+        named, (policy, company) = self._route(submission.route), self._policy(submission)
         route = Route(named.name, {modality: replace(leg, shadow=()) for modality, leg in named.legs.items()})
         started = time.perf_counter()
-        heard = await ask(submission.content, route, self._fresh, _guidance(policy, submission, route, self._objects))
+        guidance = _guidance(policy, company, submission, route, self._objects)
+        heard = await ask(submission.content, route, self._fresh, guidance)
         heard.give_up()
-        return self._record(submission, route, policy, heard, started)
+        return self._record(submission, route, policy, company, heard, started)
 
-    def explain(self, record: Record) -> Mapping[str, Any]:
-        """Why it was decided so. Raises NotFound where its policy has changed since, or its route is gone."""
-        policy = self._policies.get(record.policy.name).under(record.context, record.tenant)
-        if policy.hash != record.policy.hash or record.route not in self._routes:
-            hint = "Versions are in the policies' history; `modgate policy explain` takes a file."
-            raise NotFound("policy_has_changed", "The policy this was decided under is no longer here.", hint=hint)
-        return explain(policy, _stored(record, self._routes[record.route]))
+    def explain(self, record: Record, policy: Policy) -> Mapping[str, Any]:
+        """Why it was decided so, by the version that did. Raises NotFound where its route is gone."""
+        if record.route not in self._routes:
+            raise NotFound(
+                "route_is_gone", f"There is no route '{record.route}' any more.", hint="Put it back for this."
+            )
+        here = policy.under(record.context, record.tenant)
+        return explain(here, facts_of(record, _seen_on(self._routes[record.route])))
 
-    def _record(self, submission: Submission, route: Route, policy: Policy, heard: Asked, started: float) -> Record:
+    def _record(
+        self,
+        submission: Submission,
+        route: Route,
+        policy: Policy,
+        company: Company | None,
+        heard: Asked,
+        started: float,
+    ) -> Record:
         content, answers = submission.content, heard.answers
         asked = time.perf_counter()
-        decision = decide(policy, _facts(content, answers, route, self._objects), submission.locale)
+        facts = _facts(content, answers, route, self._objects)
+        policy, decision, asides = _decided(policy, company, facts, submission.locale)
         decided = time.perf_counter()
         return Record(
             id=_new_id(),
@@ -151,11 +167,16 @@ class Moderator:
             unheard=tuple([Unheard(question.input, question.provider, question.role) for question in heard.pending]),
             key=submission.key,
             saved=_saved(content, answers, route),
+            asides=asides,
         )
 
-    def _policy(self, submission: Submission) -> Policy:
-        """As it is for this tenant, surface and country."""
-        return self._policies.get(submission.policy).under(submission.content.context, submission.tenant)
+    def _policy(self, submission: Submission) -> tuple[Policy, Company | None]:
+        """As it is for this tenant, surface and country; and what stands beside it, if anything."""
+        standing, content = self._policies.standing(submission.policy), submission.content
+        policy = standing.policy.under(content.context, submission.tenant)
+        if standing.alone:
+            return policy, None
+        return policy, standing.company(policy, content.context, submission.tenant, _subject(content))
 
     def _route(self, name: str | None) -> Route:
         try:
@@ -176,18 +197,33 @@ def _subject(content: Content) -> str:
     return str(user) if user is not None else content.inputs[0].digest
 
 
-def _guidance(policy: Policy, submission: Submission, route: Route, objects: tuple[str, ...]) -> Guidance:
-    """The policy's judgement, for dispatch, which knows none."""
+def _decided(
+    policy: Policy, company: Company | None, facts: Sequence[InputFacts], locale: str | None
+) -> tuple[Policy, Decision, tuple[Aside, ...]]:
+    """Whose decision it is, the decision, and what others say beside it."""
+    if company is None:
+        return policy, decide(policy, facts, locale), ()
+    return company.decide(facts, locale)
+
+
+def _guidance(
+    policy: Policy, company: Company | None, submission: Submission, route: Route, objects: tuple[str, ...]
+) -> Guidance:
+    """The policy's judgement, and a canary's, for dispatch, which knows none."""
     content = submission.content
 
     def nothing_left(index: int, answers: Sequence[Answer], remaining: Sequence[Provider]) -> bool:
         fact = _fact(content, index, answers, route, objects)
-        return settled(policy, fact, {provider.name: provider.sees[fact.modality] for provider in remaining})
+        others = {provider.name: provider.sees[fact.modality] for provider in remaining}
+        return settled(policy, fact, others) and (company is None or company.settled(fact, others))
 
     def unseen(index: int, answers: Sequence[Answer]) -> frozenset[str]:
-        return holes(policy, _fact(content, index, answers, route, objects))
+        fact = _fact(content, index, answers, route, objects)
+        found = holes(policy, fact)
+        return found if company is None else found | company.holes(fact)
 
-    return Guidance(submission.tenant, _subject(content), nothing_left, unseen, partial(suspects, policy))
+    closed = partial(suspects, policy) if company is None else company.suspects
+    return Guidance(submission.tenant, _subject(content), nothing_left, unseen, closed)
 
 
 def _facts(content: Content, answers: Sequence[Answer], route: Route, objects: tuple[str, ...]) -> list[InputFacts]:
@@ -211,21 +247,10 @@ def _fact(
     )
 
 
-def _stored(record: Record, route: Route) -> list[InputFacts]:
-    """What the decision was made on, as it is kept; who could have seen what is as the route has it now."""
-    return [
-        InputFacts(
-            modality=part.type,
-            answers=tuple([answer for answer in record.answers if answer.input == place]),
-            sees={provider.name: provider.sees[part.type] for provider in route.legs[part.type].providers},
-            need=route.legs[part.type].need,
-            unseen=part.unseen,
-            place=place,
-            context=record.context,
-            objects=record.objects,
-        )
-        for place, part in enumerate(record.content)
-    ]
+def _seen_on(route: Route) -> Sees:
+    """Who can see what, as the route has it now."""
+    legs = route.legs.items()
+    return {route.name: {modality: {who.name: who.sees[modality] for who in leg.providers} for modality, leg in legs}}
 
 
 def _degraded(answers: tuple[Answer, ...]) -> bool:

@@ -19,6 +19,7 @@ from gateway.domain import (
     FULL,
     Action,
     Answer,
+    Aside,
     CategoryVerdict,
     Decision,
     Failure,
@@ -82,7 +83,8 @@ class Record:
     """One submission with everything that was found and decided. `objects` are providers whose labels name things.
 
     `key` is the name of the key that sent it, `anonymous` where none was asked, empty where no caller was. `saved` is
-    what those would have cost whom a cascade did not need, in the currency of `price_per_1k`.
+    what those would have cost whom a cascade did not need, in the currency of `price_per_1k`. `asides` are what those
+    policies said that did not decide.
     """
 
     id: str
@@ -102,6 +104,7 @@ class Record:
     unheard: tuple[Unheard, ...] = ()
     key: str = ""
     saved: float = 0.0
+    asides: tuple[Aside, ...] = ()
 
     @property
     def action(self) -> Action:
@@ -207,6 +210,7 @@ def evidence(case: Case) -> dict[str, Any]:
         "revisions": [_revision(revision) for revision in case.revisions],
         "exempted": record.decision.exempted,
         "shadow_rules": record.decision.shadow,
+        "shadow": [_aside(aside) for aside in record.asides],
         "timings": {"vendors_ms": round(record.timings.vendors, 2), "policy_ms": round(record.timings.policy, 3)},
     }
 
@@ -278,6 +282,16 @@ def _late(answer: Answer) -> dict[str, Any]:
     scores = {signal.category: share(signal.score) for signal in reading.signals} if reading else {}
     status = "shadow" if answer.role is Role.SHADOW else "late"
     return {**_provider(answer), "status": status, "outcome": answer.outcome.status, "scores": scores}
+
+
+def _aside(aside: Aside) -> dict[str, Any]:
+    return {
+        "policy": aside.policy,
+        "version": aside.version,
+        "hash": aside.hash,
+        "role": aside.role,
+        "action": None if aside.action is None else aside.action.value,
+    }
 
 
 def _revision(revision: Revision) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from gateway.dispatch.question import Fit, Provider
 from gateway.dispatch.strategies import Leg
 from gateway.domain import Modality, Needs
 from gateway.drills import Drills
+from gateway.history import History
 from gateway.intake import Intake
 from gateway.ledger import DatabaseLedger
 from gateway.mapping import VendorTable
@@ -37,6 +38,7 @@ from gateway.media.workshop import Workshop
 from gateway.moderation import Moderator
 from gateway.policy.book import PolicyBook
 from gateway.policy.messages import Messages
+from gateway.policytools.own import try_own
 from gateway.replicas.answers import SharedAnswers
 from gateway.replicas.hints import Hints
 from gateway.replicas.line import Line
@@ -64,6 +66,7 @@ class Service:
     taxonomy: Taxonomy
     providers: Mapping[str, Provider]
     policies: PolicyBook
+    history: History
     database: Database
     ledger: DatabaseLedger
     replays: Replays
@@ -86,13 +89,14 @@ async def open_service(config: Config, witness: Witness | None = None) -> AsyncI
     """Open everything, models warmed up; close it in the opposite order. Raises ConfigError."""
     witness = witness or Witness()
     taxonomy = Taxonomy.from_file(paths.TAXONOMY)
-    messages, names = Messages.from_file(paths.MESSAGES), frozenset(config.providers)
-    policies = PolicyBook(config.policies.dir, config.policies.default, taxonomy, messages, names)
-    policies.load()
     tables = load_tables(config, taxonomy)
     async with AsyncExitStack() as stack:
         database = await Database.open(config.storage.dir)
         stack.push_async_callback(database.close)
+        history = History(database, witness)
+        stack.push_async_callback(history.close)
+        policies = _policies(config, taxonomy, history)
+        await history.begin(policies)
         senders = await stack.enter_async_context(open_senders(config))
         line = await _open_line(config, witness, stack)
         versions = _versions(config)
@@ -140,6 +144,7 @@ async def open_service(config: Config, witness: Witness | None = None) -> AsyncI
             taxonomy=taxonomy,
             providers=providers,
             policies=policies,
+            history=history,
             database=database,
             ledger=ledger,
             replays=replays,
@@ -156,6 +161,15 @@ async def open_service(config: Config, witness: Witness | None = None) -> AsyncI
             canaries=canaries,
             drills=drills,
         )
+
+
+def _policies(config: Config, taxonomy: Taxonomy, history: History) -> PolicyBook:
+    """Those of the configured folder, each tried with its own tests. Raises ConfigError."""
+    messages, names = Messages.from_file(paths.MESSAGES), frozenset(config.providers)
+    dir, default = config.policies.dir, config.policies.default
+    policies = PolicyBook(dir, default, taxonomy, messages, names, try_own, history.halted)
+    policies.load()
+    return policies
 
 
 async def _open_line(config: Config, witness: Witness, stack: AsyncExitStack) -> Line | None:

@@ -42,5 +42,8 @@ class Witness:
     def redis_missed(self, purpose: str, why: str) -> None:
         """Something was done without it: cache, rate, spend or hint; lost, slow, full, refused or broken."""
 
+    def canary_halted(self, policy: str) -> None:
+        """A version of this policy that decided for some goes on no more: it went too far."""
+
     def decoder_lost(self, cause: str) -> None:
         """An image decoder had to be killed, for one of a few causes."""

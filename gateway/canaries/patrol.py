@@ -27,14 +27,13 @@ from gateway.intake import Intake, Picture
 from gateway.mapping import VendorTable
 from gateway.store.commit import WriterClosed
 from gateway.store.database import Database
-from gateway.store.tables import events
+from gateway.store.tables import OPERATORS, events
 from gateway.taxonomy import Taxonomy
 from gateway.witness import Witness
 
 log = structlog.get_logger("modgate.canaries")
 
 PATIENCE = 15.0  # seconds for one question
-OPERATORS = "default"  # the tenant whose events tell of providers: they are nobody's in particular
 
 
 class Canaries:

@@ -12,18 +12,17 @@ from rich.table import Column, Table
 from sqlalchemy import select
 
 from gateway.cli.common import ConfigOption, JsonOption, configuration, print_json, stdout
-from gateway.cli.policy_files import compiled, messages, seen_by_providers, taxonomy
+from gateway.cli.policy_files import compiled, messages, seen_by_routes, taxonomy
 from gateway.config import Config
-from gateway.domain import Modality
 from gateway.errors import NotFound
 from gateway.ledger import DatabaseLedger
 from gateway.policy.book import PolicyBook
 from gateway.policy.explain import explain as explain_with
 from gateway.policy.policy import Policy
 from gateway.record import Case, Record
+from gateway.replay import facts_of
 from gateway.store.database import Database
 from gateway.store.tables import decisions
-from gateway.sweep.replay import Sees, facts_of
 
 _COLOUR = {"allow": "green", "review": "yellow", "block": "red"}
 
@@ -50,7 +49,7 @@ def explain(
     policy = (compiled(by) if by else _policy(settings, record)).under(record.context, record.tenant)
     found = {
         "id": record.id,
-        **explain_with(policy, facts_of(record, _sees(settings)), _locale(record)),
+        **explain_with(policy, facts_of(record, seen_by_routes(settings)), _locale(record)),
         "decided": _decided(case, policy),
     }
     if as_json:
@@ -78,19 +77,6 @@ def _policy(config: Config, record: Record) -> Policy:
     book = PolicyBook(config.policies.dir, config.policies.default, taxonomy(), messages())
     book.load()
     return book.get(record.policy.name)
-
-
-def _sees(config: Config) -> Sees:
-    """Who can see what, by route and modality."""
-    seen = seen_by_providers(config)
-    found: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {}
-    for route in config.routes:
-        for modality in Modality:
-            leg = config.leg(route, modality)
-            names = [name for name in (*leg.ask, *leg.fallback) if name in seen] if leg else []
-            slugs = {name: tuple(sorted(seen[name].get(modality, ()))) for name in names}
-            found.setdefault(route, {})[modality.value] = slugs
-    return found
 
 
 def _locale(record: Record) -> str | None:

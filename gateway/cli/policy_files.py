@@ -17,6 +17,7 @@ from gateway.policy.messages import Messages
 from gateway.policy.policy import Policy
 from gateway.policytools.casefile import ENDING
 from gateway.policytools.sight import Sight
+from gateway.replay import Sees
 from gateway.service import load_tables
 from gateway.taxonomy import Taxonomy
 from gateway.yamlfile import Problem
@@ -83,6 +84,19 @@ def seen_by_providers(config: Config) -> dict[str, dict[Modality, frozenset[str]
         name: {modality: tables[name].covers(modality) for modality in adapter.accepts}
         for name, adapter in adapters.items()
     }
+
+
+def seen_by_routes(config: Config) -> Sees:
+    """Who can see what on each route. Nobody is asked, and nothing opened."""
+    seen = seen_by_providers(config)
+    found: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {}
+    for route in config.routes:
+        for modality in Modality:
+            leg = config.leg(route, modality)
+            names = [name for name in (*leg.ask, *leg.fallback) if name in seen] if leg else []
+            slugs = {name: tuple(sorted(seen[name].get(modality, ()))) for name in names}
+            found.setdefault(route, {})[modality.value] = slugs
+    return found
 
 
 def show(problem: Problem) -> None:

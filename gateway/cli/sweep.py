@@ -86,12 +86,15 @@ def _ahead(outlook: Any, quiet: bool) -> None:
     """What will be done, before it is."""
     if quiet:
         return
-    say = lambda text: stderr.print(text, highlight=False, markup=False, soft_wrap=True)  # noqa: E731
-    say(f"{outlook.inputs:,} inputs of stored decisions, {outlook.columns} columns of them.")
+    _say(f"{outlook.inputs:,} inputs of stored decisions, {outlook.columns} columns of them.")
     if outlook.slow:
-        say(f"{outlook.slow:,} of them are decided one by one, which takes about a millisecond each.")
+        _say(f"{outlook.slow:,} of them are decided one by one, which takes about a millisecond each.")
     for field, many in outlook.unkept.items():
-        say(f"{field} was not kept of {many:,} inputs: unknown there. --rebuild exports them again.")
+        _say(f"{field} was not kept of {many:,} inputs: unknown there. --rebuild exports them again.")
+
+
+def _say(text: str) -> None:
+    stderr.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _write(file: Path, text: str) -> None:

@@ -162,7 +162,7 @@ def _on_grounds(image: Image.Image) -> Iterator[Image.Image]:
 
 def _in_colours(image: Image.Image, info: dict[str | tuple[int, int], Any]) -> Iterator[Image.Image]:
     """RGB as a viewer that heeds profile and gamma shows it; also as the others do, where that is another picture."""
-    plain = image.convert("RGB")
+    plain = image if image.mode == "RGB" else image.convert("RGB")
     managed = _managed(image, info)
     yield managed or plain
     if managed:

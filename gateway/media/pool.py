@@ -27,6 +27,7 @@ from typing import Any, TypeVar
 from pebble import ProcessExpired, ProcessPool
 
 from gateway.errors import Overloaded, RequestError
+from gateway.heap import return_large_blocks
 from gateway.media.inspect import undecodable
 from gateway.patience import within
 
@@ -211,6 +212,7 @@ def _attempt(work: Callable[..., T], args: tuple[Any, ...]) -> T | _Refused:
 
 def _confine(memory: int, modules: Sequence[str]) -> None:
     """In the worker, before its first task."""
+    return_large_blocks()
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # each thread would reserve address space
     for module in modules:
         import_module(module)

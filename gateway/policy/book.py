@@ -1,36 +1,77 @@
 """All policies of a folder, by name, kept up to date while the gateway runs.
 
-A file that changes is read and checked off the event loop, then one reference is swapped: a request keeps the policy it
-began with. A file that breaks, or goes away, changes nothing: the last good policy goes on, and the problem is told.
+A file that changes is read, checked and tried with its own tests off the event loop, then one reference is swapped: a
+request keeps the policy it began with. A file that breaks, fails its tests or goes away changes nothing: the last good
+policy goes on, and the problem is told. Only a shadow or a canary ends when its file goes away.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
 from gateway.errors import ConfigError, UnknownPolicy
-from gateway.policy.making import load_policy
+from gateway.policy.canary import Canary
+from gateway.policy.making import make
 from gateway.policy.messages import Messages
+from gateway.policy.placing import placed
 from gateway.policy.policy import Policy
+from gateway.policy.reading import Checked, read
+from gateway.policy.restoring import restored
+from gateway.policy.standing import CANARY, IN_FORCE, SHADOW, Standing
 from gateway.suggest import did_you_mean
 from gateway.taxonomy import Taxonomy
 
 log = structlog.get_logger("modgate.policies")
 
 LOOK_EVERY = 1.5  # seconds between looks at the folder
+UNTRIED = "not tried"
+_TESTS = ".test.yaml"
 
-Stamp = tuple[int, ...]  # modification time in ns and size, of the file and of its lists
+Stamp = tuple[int, ...]  # modification time in ns and size, of the file, its tests and its lists
+Trial = Callable[[Policy], str]  # tries a policy's own tests; says what they came to, and raises TestsFailed
+
+
+class TestsFailed(ConfigError):
+    """A policy does not do what its own tests expect."""
+
+    __test__ = False  # pytest would take it for a test
+
+
+@dataclass(frozen=True)
+class Version:
+    """A policy as it was taken up: `tests` is what its tests came to, `source` its file's text, `lists` those of its
+    lists by their path beside it.
+    """
+
+    policy: Policy
+    tests: str
+    source: str
+    lists: Mapping[str, str]
+
+    @property
+    def role(self) -> str:
+        rollout = self.policy.rollout
+        return SHADOW if rollout.shadow else CANARY if rollout.canary else IN_FORCE
+
+
+Taken = Callable[[Version], Awaitable[None]]
+
+
+async def _nobody(version: Version) -> None:
+    """Hears of what was taken up where nobody else does."""
 
 
 class PolicyBook:
     """Open with `load`; run `watch` as a task to follow the folder. `problems` is file name → what is wrong with it.
 
-    `providers` are the names a policy may speak of; None where any may come.
+    `providers` are the names a policy may speak of; None where any may come. `trial` tries a policy's own tests; None
+    where that is not wanted. `halted` hears of a canary that ended by itself.
     """
 
     def __init__(
@@ -40,15 +81,21 @@ class PolicyBook:
         taxonomy: Taxonomy,
         messages: Messages,
         providers: frozenset[str] | None = None,
+        trial: Trial | None = None,
+        halted: Callable[[Canary], None] = lambda canary: None,
     ):
         self._folder = folder
         self._providers = providers
         self._taxonomy = taxonomy
         self._messages = messages
+        self._trial = trial
+        self._halted = halted
         self.default = default
         self._stamps: dict[Path, Stamp] = {}
-        self._by_file: dict[Path, Policy] = {}
-        self._by_name: Mapping[str, Policy] = {}
+        self._by_file: dict[Path, Version] = {}
+        self._by_name: Mapping[str, Standing] = {}
+        self._canaries: dict[str, Canary] = {}  # by the hash of their policy
+        self._misplaced: set[Path] = set()  # nothing wrong with them, but for the other files
         self.problems: dict[str, str] = {}
 
     def load(self) -> None:
@@ -56,90 +103,152 @@ class PolicyBook:
         self._stamps = self._look()
         if not self._stamps:
             raise ConfigError("there is no policy here", file=str(self._folder), hint="put a <policy>.yaml in it")
-        by_file = {file: self._read(file) for file in self._stamps}
-        self._by_name = _named(by_file)
-        self._by_file = by_file
+        self._place({file: self._read(file) for file in self._stamps})
         self._stamps = self._look()  # once more: now it is known which lists belong to them
-        if self.default not in self._by_name:
-            hint = did_you_mean(self.default, self._by_name)
-            raise ConfigError(f"policies.default names '{self.default}', which is not in {self._folder}", hint=hint)
 
     def get(self, name: str | None) -> Policy:
         """A policy by its name or its file's; None is the default. Raises UnknownPolicy."""
+        return self.standing(name).policy
+
+    def standing(self, name: str | None) -> Standing:
+        """The same, with what stands beside it."""
         try:
             return self._by_name[name or self.default]
         except KeyError:
             hint = did_you_mean(str(name), self._by_name) or f"Policies are {', '.join(self.names)}."
             raise UnknownPolicy("unknown_policy", f"There is no policy '{name}'.", hint=hint, at="/policy") from None
 
+    def version(self, name: str, hash: str) -> Policy | None:
+        """The policy of this name that has this hash, in force or a canary; None where it is here no more."""
+        known = self._by_name.get(name)
+        held = [] if known is None else [known.policy, *([known.canary.policy] if known.canary else [])]
+        return next((policy for policy in held if policy.hash == hash), None)
+
+    def restore(self, file: str, source: str, lists: Mapping[str, str]) -> Policy:
+        """A version that is here no more, of what was kept of it. Reads and writes files; raises ConfigError."""
+        return restored(file, source, lists, self._taxonomy, self._messages)
+
     @property
     def names(self) -> list[str]:
-        return sorted({policy.name for policy in self._by_name.values()})
+        return sorted({standing.policy.name for standing in self._by_name.values()})
 
-    async def watch(self, told: Callable[[bool], None]) -> None:
-        """Follow the folder for ever. `told` hears of each reload whether it worked."""
+    @property
+    def versions(self) -> list[Version]:
+        """All that are loaded, by file."""
+        return [self._by_file[file] for file in sorted(self._by_file)]
+
+    @property
+    def halts(self) -> dict[str, str]:
+        """Canaries that ended by themselves, by file, and why."""
+        return {canary.policy.file.name: canary.halted for canary in self._canaries.values() if canary.halted}
+
+    async def watch(self, told: Callable[[str], None], taken: Taken = _nobody) -> None:
+        """Follow the folder for ever. `told` hears of each change why it was not taken up; nothing where it was.
+
+        Why is one of invalid, tests, place and gone. `taken` hears of each version that was.
+        """
         while True:
             await asyncio.sleep(LOOK_EVERY)
             stamps = await asyncio.to_thread(self._look)
             changed = [file for file, stamp in stamps.items() if self._stamps.get(file) != stamp]
+            moved = False
             for file in sorted(self._stamps.keys() - stamps.keys()):
                 self._stamps.pop(file)
-                self._complain(file, f"{file}: gone; its last policy goes on")
-                told(False)
+                told(why := self._gone(file))
+                moved = moved or not why
             for file in changed:
                 self._stamps[file] = stamps[file]
-                told(await self._renew(file))
+                told(why := await self._renew(file, taken))
+                moved = moved or not why
+            for file in sorted(self._misplaced) if moved else ():  # what stood in their way may have gone
+                if not await self._renew(file, taken):
+                    told("")
 
-    async def _renew(self, file: Path) -> bool:
+    async def _renew(self, file: Path, taken: Taken) -> str:
+        self._misplaced.discard(file)
         try:
-            policy = await asyncio.to_thread(self._read, file)
-            by_file = {**self._by_file, file: policy}
-            by_name = _named(by_file)
-            if self.default not in by_name:
-                raise ConfigError(f"{file}: no policy is named '{self.default}' any more, which is the default")
+            version = await asyncio.to_thread(self._read, file)
+        except TestsFailed as error:
+            return self._complain(file, str(error), "tests")
         except ConfigError as error:
-            self._complain(file, str(error))
-            return False
-        self._by_file, self._by_name = by_file, by_name
-        self._stamps[file] = (*self._stamps[file][:2], *self._stamps_of_lists(file))
+            return self._complain(file, str(error), "invalid")
+        try:
+            self._place({**self._by_file, file: version})
+        except ConfigError as error:
+            self._misplaced.add(file)
+            return self._complain(file, str(error), "place")
+        self._stamps[file] = (*self._stamps[file][:2], *self._stamps_beside(file))
         self.problems.pop(file.name, None)
-        log.info("policy_loaded", policy=policy.name, version=policy.version, hash=policy.hash)
-        return True
+        policy = version.policy
+        log.info(
+            "policy_loaded",
+            policy=policy.name,
+            version=policy.version,
+            hash=policy.hash,
+            role=version.role,
+            tests=version.tests,
+        )
+        await taken(version)
+        return ""
 
-    def _complain(self, file: Path, problem: str) -> None:
+    def _gone(self, file: Path) -> str:
+        """Whoever takes a shadow or a canary away means it; without its policy in force a gateway could not go on."""
+        self._misplaced.discard(file)
+        version = self._by_file.get(file)
+        if version is not None and not version.policy.rollout.beside:
+            return self._complain(file, f"{file}: gone; its last policy goes on", "gone")
+        self._place({other: kept for other, kept in self._by_file.items() if other != file})
+        self.problems.pop(file.name, None)
+        log.info("policy_withdrawn", file=file.name)
+        return ""
+
+    def _complain(self, file: Path, problem: str, why: str) -> str:
+        if self.problems.get(file.name) != problem:
+            log.error("policy_reload_failed", file=file.name, problem=problem, why=why)
         self.problems[file.name] = problem
-        log.error("policy_reload_failed", file=file.name, problem=problem)
+        return why
+
+    def _place(self, by_file: dict[Path, Version]) -> None:
+        """Swap what is in force, all of it or nothing. Raises ConfigError."""
+        canaries: dict[str, Canary] = {}
+
+        def canary_of(policy: Policy) -> Canary:
+            return canaries.setdefault(policy.hash, self._canaries.get(policy.hash) or Canary(policy, self._halted))
+
+        named = placed({file: version.policy for file, version in by_file.items()}, self.default, canary_of)
+        if self.default not in named:
+            hint = did_you_mean(self.default, named)
+            raise ConfigError(f"policies.default names '{self.default}', which is not in {self._folder}", hint=hint)
+        self._by_file, self._by_name, self._canaries = by_file, named, canaries
 
     def _look(self) -> dict[Path, Stamp]:
         found = {}
         for file in sorted(self._folder.glob("*.yaml")):
-            if not file.name.endswith(".test.yaml") and file.is_file():
+            if not file.name.endswith(_TESTS) and file.is_file():
                 with suppress(FileNotFoundError):  # gone since
-                    found[file] = (*_stamp(file), *self._stamps_of_lists(file))
+                    found[file] = (*_stamp(file), *self._stamps_beside(file))
         return found
 
-    def _stamps_of_lists(self, file: Path) -> Iterator[int]:
-        """A list that changes changes its policy."""
-        policy = self._by_file.get(file)
-        for each in policy.files[1:] if policy else ():
+    def _stamps_beside(self, file: Path) -> Iterator[int]:
+        """A list that changes changes its policy; tests that change are tried again."""
+        version = self._by_file.get(file)
+        tests = [file.with_name(f"{file.stem}{_TESTS}")] if self._trial else []
+        for each in (*tests, *(version.policy.files[1:] if version else ())):
             yield from _stamp(each) if each.is_file() else (0, 0)
 
-    def _read(self, file: Path) -> Policy:
-        return load_policy(file, self._taxonomy, self._messages, self._providers)
+    def _read(self, file: Path) -> Version:
+        checked = read(file, self._taxonomy, self._providers)
+        policy = make(checked, file, self._taxonomy, self._messages)
+        tests = self._trial(policy) if self._trial else UNTRIED
+        return Version(policy, tests, checked.document.text, _lists(checked))
+
+
+def _lists(checked: Checked) -> dict[str, str]:
+    """The words of lists that stand in files, as they would stand there."""
+    rows = checked.said.lists.items()
+    return {row.file: "".join(f"{word}\n" for word in checked.lists[name]) for name, row in rows if row.file}
 
 
 def _stamp(file: Path) -> tuple[int, int]:
     status = file.stat()
     return status.st_mtime_ns, status.st_size
-
-
-def _named(by_file: Mapping[Path, Policy]) -> dict[str, Policy]:
-    """Policies by the name they give themselves, and by their file's where no other has it."""
-    named: dict[str, Policy] = {}
-    for file, policy in by_file.items():
-        if policy.name in named:
-            raise ConfigError(f"a second policy named '{policy.name}'", file=str(file), line=1, column=1)
-        named[policy.name] = policy
-    for file, policy in by_file.items():
-        named.setdefault(file.stem, policy)
-    return named

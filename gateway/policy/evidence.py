@@ -29,7 +29,7 @@ def facts_of(policy: Policy, index: int, fact: InputFacts, seen: Seen) -> Facts:
     voices: dict[str, Collection[int]] = {}
     silences: dict[str, int] = {}
     absent = absentees(policy, fact, seen) if needs.counted else ()
-    least = policy.least[fact.modality]
+    least, nowhere = policy.least[fact.modality], policy.nowhere[fact.modality]
     for (slug, lowest), way in zip(needs.categories, needs.ways, strict=True):
         row = seen.scores.get(slug)
         quiet = seen.reports.get(slug) if seen.reports else None
@@ -41,6 +41,8 @@ def facts_of(policy: Policy, index: int, fact: InputFacts, seen: Seen) -> Facts:
                 score = max(row.values()) if way is MAX else combined(way, row, seen, 0)[0]
                 if score is not None:
                     scores[slug] = score
+        if slug in nowhere:
+            scores.setdefault(slug, 0)
         if (absent or quiet) and slug in needs.counted:
             silences[slug] = silent(absent, fact, slug) + _undecided(quiet, row)
     context = fact.context

@@ -199,6 +199,15 @@ class Policy:
         return needs([*live, *(exemption.tree.root for exemption in self.exemptions)], self.way)
 
     @cached_property
+    def nowhere(self) -> Mapping[Modality, frozenset[str]]:
+        """What rules ask for and no input of this modality can show: that it is not there, nobody has to find out."""
+        where = {slug: self.taxonomy.category(slug).modality for slug, _ in self.needs.categories}
+        return {
+            modality: frozenset(slug for slug, shown_in in where.items() if modality not in shown_in)
+            for modality in Modality
+        }
+
+    @cached_property
     def least(self) -> Mapping[Modality, Mapping[str, int]]:
         """How many must have looked at a category before it has a score; one where nothing is said here."""
         return {

@@ -197,11 +197,57 @@ class Overlay(_Strict):
     messages: Texts = {}
 
 
+def _band(written: Any) -> Any:
+    """A number is the most there may be."""
+    return (0, written) if isinstance(written, int | float) and not isinstance(written, bool) else written
+
+
+Rate = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Band = Annotated[tuple[Rate, Rate], BeforeValidator(_band)]
+
+
+class Halt(_Strict):
+    """When a canary ends by itself: shares, 0..1, of the last `after` decisions.
+
+    `flips` is how many of them may come out otherwise than under the version in force, `block_rate` how many the canary
+    may block: at most a number, or between the two of a list.
+    """
+
+    flips: Rate | None = None
+    block_rate: Band | None = None
+    after: int = Field(default=200, ge=1, le=100_000)
+
+    @model_validator(mode="after")
+    def _some_band(self) -> Halt:
+        if self.flips is None and self.block_rate is None:
+            raise ValueError("a halt has flips: or block_rate:, a share from 0 to 1")
+        if self.block_rate is not None and self.block_rate[0] > self.block_rate[1]:
+            raise ValueError("block_rate is a most, or [least, most]")
+        return self
+
+
 class Rollout(_Strict):
-    """How a policy takes over: beside the one before it (`shadow`), or for a share of subjects first."""
+    """How a version comes in beside the one in force: only heard (`shadow`), or deciding for a share of subjects."""
 
     shadow: bool = False
     canary_percent: float = Field(default=100, ge=0, le=100, allow_inf_nan=False)
+    halt: Halt | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Rollout:
+        if self.shadow and self.canary:
+            raise ValueError("a version is a shadow, or decides for canary_percent, but not both")
+        return self
+
+    @property
+    def canary(self) -> bool:
+        """Whether it decides for some, and another version for the rest."""
+        return self.canary_percent < 100
+
+    @property
+    def beside(self) -> bool:
+        """Whether another version is in force."""
+        return self.shadow or self.canary
 
 
 class PolicyFile(_Strict):

@@ -14,7 +14,7 @@ from sqlalchemy import Column, Engine, MetaData, String, Table, insert, inspect,
 
 from gateway.store.tables import metadata
 
-NEWEST = "0004"  # the last file of migrations/versions; a test compares
+NEWEST = "0005"  # the last file of migrations/versions; a test compares
 
 _ALEMBICS = MetaData()
 _version = Table("alembic_version", _ALEMBICS, Column("version_num", String(32), primary_key=True))

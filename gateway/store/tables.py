@@ -6,6 +6,8 @@ from sqlalchemy import Boolean, Column, Float, Index, Integer, LargeBinary, Meta
 
 metadata = MetaData()
 
+OPERATORS = "default"  # the tenant whose events tell of providers and policies: they are nobody's in particular
+
 # One row a decision. `evidence` is JSON: the answer as it was given, every provider's raw words, every signal.
 decisions = Table(
     "decisions",
@@ -88,6 +90,24 @@ spends = Table(
     Column("key", String(128), primary_key=True),
     Column("writer", String(16), primary_key=True),
     Column("amount", Float, nullable=False),
+)
+
+# What came into force when: each version of a policy, as often as it did. `source` is its file, `lists` JSON: the lists
+# that it has in files, by their paths.
+policy_versions = Table(
+    "policy_versions",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("name", String(64), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("hash", String(80), nullable=False, index=True),
+    Column("role", String(16), nullable=False),  # in_force, canary or shadow
+    Column("file", String(255), nullable=False),
+    Column("activated_at", Float, nullable=False),
+    Column("activated_by", String(128), nullable=False),
+    Column("tests", String(64), nullable=False),  # what its own tests came to
+    Column("source", LargeBinary, nullable=False),
+    Column("lists", LargeBinary, nullable=False),
 )
 
 # Keys made with `modgate keys create`; those in gateway.yaml are not here. `hash` is SHA-256 over the key.

@@ -14,10 +14,10 @@ from gateway.domain import Decision
 from gateway.policy.decide import decide
 from gateway.policy.policy import Policy
 from gateway.record import Record, from_json
+from gateway.replay import Sees, facts_of
 from gateway.store.tables import decisions
 from gateway.sweep.layout import ACTIONS, ID, id_of, numbers_of
 from gateway.sweep.question import Question
-from gateway.sweep.replay import Sees, facts_of
 from gateway.sweep.sweeping import FLIPS, Swept
 
 _PAGE = 500

@@ -19,11 +19,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.policy.policy import Policy
 from gateway.record import from_json
+from gateway.replay import Sees
 from gateway.store.tables import decisions
 from gateway.sweep import parts
 from gateway.sweep.layout import FOUND, numbers_of
 from gateway.sweep.manifest import Manifest, Part, Store
-from gateway.sweep.replay import Sees
 from gateway.sweep.rows import Bits, Rows, frame_of
 
 MOST = 1_000_000  # rows of a file
@@ -46,10 +46,14 @@ class Export:
     async def run(self, sees: Sees, told: Told) -> Manifest:
         """What is new, until it is all there."""
         manifest = self._store.load()
-        manifest.sees = {route: {m: dict(by) for m, by in legs.items()} for route, legs in sees.items()}
+        manifest.sees = {
+            route: {m: {who: tuple(slugs) for who, slugs in by.items()} for m, by in legs.items()}
+            for route, legs in sees.items()
+        }
         self._store.tidy(manifest)
         done, started = 0, time.time()
-        for tenant, many in await self._waiting(manifest):
+        tenants, many = await self._waiting(manifest)
+        for tenant in tenants:
             async for rows in self._pages(tenant, manifest, started):
                 await asyncio.to_thread(self._keep, manifest, tenant, rows, started)
                 done += len(rows)
@@ -57,15 +61,15 @@ class Export:
         self._store.save(manifest)
         return manifest
 
-    async def _waiting(self, manifest: Manifest) -> list[tuple[str, int]]:
-        """Tenants, with how many decisions there are to read of all of them."""
+    async def _waiting(self, manifest: Manifest) -> tuple[list[str], int]:
+        """The tenants, and how many decisions there are to read of all of them."""
         async with self._reader.connect() as connection:
             names = (await connection.execute(select(decisions.c.tenant).distinct())).scalars().all()
             many = 0
             for name in names:
                 new = select(func.count()).where(*_since(name, manifest.until.get(name, 0.0)))
                 many += (await connection.execute(new)).scalar_one()
-        return [(name, many) for name in sorted(names)]
+        return sorted(names), many
 
     async def _pages(self, tenant: str, manifest: Manifest, started: float) -> AsyncIterator[list[Any]]:
         """Decisions that are not exported, some at a time. Those of one page are of one day."""
@@ -99,7 +103,9 @@ class Export:
 
     def _known(self, manifest: Manifest, tenant: str) -> set[str]:
         """Those of the last minute that are exported."""
-        since = int((manifest.until.get(tenant, 0.0) - _LATE) * 1000)  # an id is made a little before its decision
+        since = max(
+            0, int((manifest.until.get(tenant, 0.0) - _LATE) * 1000)
+        )  # an id is made a little before its decision
         late = [part for part in manifest.parts if part.tenant == tenant and part.last >= since]
         return {id for part in late for id in parts.ids_since(self._store, part, since)}
 

@@ -15,10 +15,10 @@ from gateway.domain import Action, Modality
 from gateway.policy.cel.typed import Field, Some, walk
 from gateway.policy.cel.typed import terms as terms_of
 from gateway.policy.policy import Clause, Policy
+from gateway.replay import TOO_FEW
 from gateway.sweep.conditions import Asked, Conditions
 from gateway.sweep.layout import SHORT, UNSEEN
 from gateway.sweep.manifest import Part
-from gateway.sweep.replay import TOO_FEW
 from gateway.sweep.signals import FALSE, Signals, any_of
 from gateway.taxonomy import kin
 

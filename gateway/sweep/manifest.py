@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -105,8 +106,9 @@ class Store:
         return self.folder / f"{name}{suffix}"
 
     def forget(self) -> None:
-        """All that was exported. The decisions themselves are elsewhere."""
+        """All that was exported, and what came of it. The decisions themselves are elsewhere."""
         (self.folder / "manifest.json").unlink(missing_ok=True)
+        shutil.rmtree(self.folder / "runs", ignore_errors=True)  # its files are named after parts: names begin anew
         self.tidy(Manifest())
 
     def tidy(self, manifest: Manifest) -> None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 
 from gateway.domain import Modality
 from gateway.policy.policy import Policy
+from gateway.replay import seen_by
 from gateway.sweep.judge import Judge, fields_of
 from gateway.sweep.kernel import Case
 from gateway.sweep.manifest import Group, Manifest, Part
-from gateway.sweep.replay import seen_by
 from gateway.sweep.signals import NotInColumns
 
 Cases = Mapping[Group, Case | None]

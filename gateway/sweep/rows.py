@@ -19,6 +19,7 @@ from gateway.policy.messages import Messages
 from gateway.policy.policy import Policy
 from gateway.policy.tally import tally
 from gateway.record import Record
+from gateway.replay import Sees, facts_of, too_few
 from gateway.sweep.layout import (
     ACTIONS,
     ALL,
@@ -33,7 +34,6 @@ from gateway.sweep.layout import (
     kind_of,
     numbers_of,
 )
-from gateway.sweep.replay import Sees, facts_of, too_few
 from gateway.taxonomy import Taxonomy
 
 Row = dict[str, Any]

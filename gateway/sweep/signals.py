@@ -130,7 +130,9 @@ class Signals:
             rows = self.voices(slug)
             made = _value(name, rows) if rows else None
         if made is None:
-            return pl.lit(None, dtype=pl.UInt16)
+            made = pl.lit(None, dtype=pl.UInt16)
+        if slug in self._policy.nowhere[self._modality]:
+            return made.fill_null(0)
         rule = self._policy.coverage[self._modality].get(slug)
         return made if rule is None else pl.when(self.covered(slug, rule.min_providers)).then(made)
 
@@ -210,15 +212,17 @@ def any_of(outcomes: Any) -> pl.Expr:
 
 
 def k_of(outcomes: Sequence[pl.Expr], k: int) -> pl.Expr:
-    """Whether at least k of them are true; null is not. Of bits alone: numbers would take ten times as long."""
+    """Whether at least k of them are true; null is not. Of bits alone: numbers would take ten times as long.
+
+    With no "not" in it, what is true is true whatever the nulls are, so they count as false at the end alone.
+    """
     if k > len(outcomes):
         return FALSE
     reached: list[pl.Expr] = []  # place n: at least n + 1 of those so far
     for outcome in outcomes:
-        one = outcome.fill_null(False)
-        more = [one, *(before & one for before in reached)][:k]
+        more = [outcome, *(before & outcome for before in reached)][:k]
         reached = [*(a | b for a, b in zip(reached, more, strict=False)), *more[len(reached) :]]
-    return reached[k - 1]
+    return reached[k - 1].fill_null(False)
 
 
 def how_many(outcomes: Any) -> pl.Expr:

@@ -27,6 +27,7 @@ from gateway.web.api.drills import DRILL_ROUTES
 from gateway.web.api.evidence import EVIDENCE_ROUTES
 from gateway.web.api.media import MEDIA_ROUTES
 from gateway.web.api.moderate import MODERATE_ROUTES
+from gateway.web.api.policies import POLICY_ROUTES
 from gateway.web.api.providers import PROVIDER_ROUTES
 from gateway.web.api.status import STATUS_ROUTES
 from gateway.web.auth import ANONYMOUS, Caller, Keyring, Role, digest
@@ -40,7 +41,7 @@ from gateway.web.signature import admit_signed
 
 log = structlog.get_logger("modgate.web")
 
-_FOR_A_TURN = 3 / 4  # of limits.wait a body may wait for room: the rest is for its pictures, or it came in for nothing
+_FOR_THE_BODY = 3 / 4  # of limits.wait it may take to come in, turn and all: the rest is for its pictures
 KEYS_EVERY = 2.0  # seconds until a key made or revoked on the command line counts
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -50,7 +51,7 @@ ENDPOINTS = web.AppKey("endpoints", dict[Handler, Endpoint])
 def endpoints() -> list[Endpoint]:
     """Every route there is."""
     asked = [*MODERATE_ROUTES, *DIALECT_ROUTES, *EVIDENCE_ROUTES, *MEDIA_ROUTES]
-    routes = [*asked, *PROVIDER_ROUTES, *DRILL_ROUTES, *STATUS_ROUTES]
+    routes = [*asked, *PROVIDER_ROUTES, *POLICY_ROUTES, *DRILL_ROUTES, *STATUS_ROUTES]
     return [*routes, *describe_routes(routes)]
 
 
@@ -123,7 +124,7 @@ async def _frame(request: web.Request, handler: Handler) -> web.StreamResponse:
     endpoint = request.app[ENDPOINTS].get(handler)
     desk = request.app[DESK]
     wait = desk.service.config.limits.wait
-    request[SHARE] = share = Share(desk.room, started + wait * _FOR_A_TURN)
+    request[SHARE] = share = Share(desk.room, started + wait * _FOR_THE_BODY)
     visit = Visit(request, desk, ANONYMOUS, _request_id(request), started + wait, share)
     try:
         response = await _answered(visit, endpoint, handler)
@@ -277,7 +278,4 @@ async def _sync_spends(desk: Desk) -> None:
 
 
 async def _follow_policies(desk: Desk) -> None:
-    def told(worked: bool) -> None:
-        desk.metrics.policy_reloads.labels("ok" if worked else "failed").inc()
-
-    await desk.service.policies.watch(told)
+    await desk.service.policies.watch(desk.metrics.policy_changed, desk.service.history.taken)

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from gateway.dispatch.breaker import Circuit, State
-from gateway.domain import Action, Answer, Modality
+from gateway.domain import Action, Answer, Aside, Modality
 from gateway.record import Record, Revision
 from gateway.web.admission import Admission
 from gateway.witness import Witness
@@ -49,7 +49,17 @@ class Metrics(Witness):
             multiprocess_mode="livesum",
             registry=into,
         )
-        self.policy_reloads = Counter("modgate_policy_reloads", "Changed policy files", ["result"], registry=into)
+        self._reloads = Counter("modgate_policy_reloads", "Changed policy files", ["result"], registry=into)
+        self._refusals = Counter(
+            "modgate_policy_refused", "Changed policy files that were not taken up", ["reason"], registry=into
+        )
+        self._asides = Counter(
+            "modgate_policy_asides",
+            "What versions said that did not decide, against the decision: same, milder, stricter, broken",
+            ["policy", "role", "outcome"],
+            registry=into,
+        )
+        self._halts = Counter("modgate_policy_halts", "Canaries that ended by themselves", ["policy"], registry=into)
         self._decisions = Counter("modgate_decisions", "Decisions", ["policy", "action", "degraded"], registry=into)
         self._reasons = Counter("modgate_reasons", "Reasons given", ["policy", "code"], registry=into)
         self._answers = Counter(
@@ -108,6 +118,8 @@ class Metrics(Witness):
             self._of(self._reasons, policy, code).inc()
         for answer in record.answers:
             self._notice_answer(answer)
+        for aside in record.asides:
+            self._of(self._asides, aside.policy, aside.role, _against(record.action, aside)).inc()
         if record.saved:
             self._saved.inc(record.saved)
 
@@ -187,6 +199,15 @@ class Metrics(Witness):
     def redis_missed(self, purpose: str, why: str) -> None:
         self._of(self._redis_missed, purpose, why).inc()
 
+    def policy_changed(self, why: str) -> None:
+        """A policy file changed; `why` it was not taken up is empty where it was."""
+        self._reloads.labels("failed" if why else "ok").inc()
+        if why:
+            self._refusals.labels(why).inc()
+
+    def canary_halted(self, policy: str) -> None:
+        self._halts.labels(policy).inc()
+
     def decoder_lost(self, cause: str) -> None:
         self._lost.labels(cause).inc()
 
@@ -203,3 +224,12 @@ class Metrics(Witness):
         together = CollectorRegistry()
         MultiProcessCollector(together)  # type: ignore[no-untyped-call]
         return generate_latest(together)
+
+
+def _against(decided: Action, aside: Aside) -> str:
+    """How another version's word compares with the decision."""
+    if aside.action is None:
+        return "broken"
+    if aside.action is decided:
+        return "same"
+    return "stricter" if aside.action.strictness > decided.strictness else "milder"

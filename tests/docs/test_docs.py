@@ -10,6 +10,7 @@ import pytest
 
 from docs.generate import pages
 from gateway import paths
+from gateway.dispatch.strategies import STRATEGIES
 from gateway.policy.making import load_policy
 from gateway.policy.messages import Messages
 from gateway.taxonomy import Taxonomy
@@ -27,17 +28,30 @@ def test_generated_parts_are_up_to_date():
 
 @pytest.mark.parametrize("file", PROSE, ids=lambda file: str(file.relative_to(ROOT)))
 def test_every_link_leads_somewhere(file):
-    for target in re.findall(r"\]\(([^)#]+)\)", file.read_text()):
+    for target, heading in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", file.read_text()):
         if not target.startswith("http"):
-            assert (file.parent / target).exists(), target
+            page = file.parent / target if target else file
+            assert page.exists(), target
+            assert not heading or heading in anchors(page), f"{target}#{heading}"
+
+
+def anchors(page: Path) -> set[str]:
+    """What its headings can be linked as, as code hosts make them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_every_dependency_has_its_reason():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     said = (ROOT / "docs/dependencies.md").read_text()
-    asked = [*project["dependencies"], *project["optional-dependencies"]["test"]]
-    missing = [name for name in (re.split(r"[\[<>=]", entry)[0] for entry in asked) if name.lower() not in said.lower()]
-    assert set(missing) <= {"types-PyYAML"}
+    asked = [*project["dependencies"], *(entry for extra in project["optional-dependencies"].values() for entry in extra)]
+    names = {re.split(r"[\[<>=]", entry)[0].lower() for entry in asked}
+    assert names - set(re.findall(r"[a-z0-9-]+", said.lower())) == set()
+
+
+def test_every_strategy_is_in_the_table():
+    said = (ROOT / "docs/configuration.md").read_text()
+    assert [name for name in STRATEGIES if f"\n| `{name}` | " not in said] == []
 
 
 def test_every_make_target_is_shown_by_help():
@@ -70,6 +84,14 @@ def test_the_policy_in_its_reference_is_one(tmp_path):
     file.write_text(shown)
     policy = load_policy(file, Taxonomy.from_file(paths.TAXONOMY), Messages.from_file(paths.MESSAGES))
     assert policy.name == "social"
+
+
+def test_the_readmes_piece_of_a_policy_is_one(tmp_path):
+    [shown] = re.findall(r"```yaml\n(thresholds:.*?)```", (ROOT / "README.md").read_text(), re.S)
+    file = tmp_path / "piece.yaml"
+    file.write_text(f"policy: piece\n{shown}")
+    policy = load_policy(file, Taxonomy.from_file(paths.TAXONOMY), Messages.from_file(paths.MESSAGES))
+    assert [clause.id for clause in policy.clauses] == ["hate-agreed", "prohibited-thing"]
 
 
 def holds(shown, real):

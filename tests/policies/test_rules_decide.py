@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.policy.decide import decide, words
-from tests.policies.saying import ALLOW, BLOCK, REVIEW, TEXT, codes, decided, facts, failed, policy, rule, said
+from tests.policies.saying import ALLOW, BLOCK, IMAGE, REVIEW, TEXT, codes, decided, facts, failed, policy, rule, said
 
 HATE = said("acme", {"hate": 0.8})
 
@@ -43,6 +43,12 @@ def test_what_is_missing_is_not_false(when, more, action, code):
     decision = decided(policy(rule(when, more)), HATE)
     assert (decision.action, codes(decision)) == (action, [code] if code else [])
     assert (decision.hits, decision.unknown) == ((), (1,))
+
+
+@pytest.mark.parametrize("where, action", [(TEXT, ALLOW), (IMAGE, REVIEW)])
+def test_a_text_has_no_symbols_in_it_and_nobody_has_to_look(where, action):
+    rules = policy(rule('context.country == "DE" && scores["hate/symbols"] >= 0.6'))
+    assert decided(rules, HATE, modality=where, context={"country": "DE"}).action is action
 
 
 def test_a_provider_that_failed_may_still_have_voted():

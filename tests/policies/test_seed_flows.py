@@ -17,8 +17,9 @@ CALM = dict.fromkeys(("sexual", "violence", "violence/graphic", "self_harm", "ha
         ({}, {}, ALLOW),
         ({"sexual": 0.4}, {}, REVIEW),
         ({"sexual": 0.84}, {}, REVIEW),
-        ({"sexual": 0.84}, {"surface": "avatar"}, BLOCK),
         ({"sexual": 0.85}, {}, BLOCK),
+        ({"sexual": 0.94}, {"surface": "avatar"}, REVIEW),
+        ({"sexual": 0.95}, {"surface": "avatar"}, BLOCK),
         ({"self_harm": 1.0}, {}, REVIEW),
         ({"harassment": 0.3}, {"user": {"account_age_days": 0}}, REVIEW),
         ({"harassment": 0.3}, {"user": {"account_age_days": 9}}, ALLOW),
@@ -35,7 +36,7 @@ def test_one_picture_decides_about_an_album():
     assert (decision.action, decision.inputs) == (BLOCK, (ALLOW, REVIEW, BLOCK))
 
 
-CLEAN = {"sexual/nudity": 0.02, "sexual/activity": 0.01, "sexual/suggestive": 0.14, "violence/graphic": 0.03}
+CLEAN = {"sexual/nudity": 0.02, "sexual/activity": 0.01, "sexual/suggestive": 0.14, "violence": 0.03, "drugs": 0.0}
 CAFE = {"Person": 0.98, "Outdoor": 0.91, "Coffee Cup": 0.77}
 
 
@@ -48,7 +49,8 @@ CAFE = {"Person": 0.98, "Outdoor": 0.91, "Coffee Cup": 0.77}
         ({"sexual/suggestive": 1.0}, CAFE, REVIEW, "sexual_suggestive"),
         ({}, {**CAFE, "Knife": 0.7}, REVIEW, "prohibited_object"),  # though every score is quiet
         ({}, {**CAFE, "Knife": 0.69}, ALLOW, None),
-        ({"violence/graphic": 0.9}, {**CAFE, "Knife": 0.9}, BLOCK, "graphic_violence"),
+        ({"drugs": 0.5}, CAFE, REVIEW, "drugs"),
+        ({"violence": 0.9}, {**CAFE, "Knife": 0.9}, BLOCK, "violence"),
     ],
 )
 def test_two_cuts_and_a_look_at_things(scores, things, action, code):

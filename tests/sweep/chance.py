@@ -23,7 +23,7 @@ from gateway.sweep import parts
 from gateway.sweep.judge import fields_of
 from gateway.sweep.layout import FOUND
 from gateway.sweep.manifest import Manifest, Part, Store
-from gateway.sweep.replay import facts_of
+from gateway.replay import facts_of
 from gateway.sweep.rows import ALWAYS, Bits, Rows, everything, frame_of
 from gateway.taxonomy import Taxonomy
 from gateway.yamlfile import Problem
@@ -252,7 +252,7 @@ class Chance:
             0,
             3,
             2**53 + 1,
-            2**70,
+            2**63,
             2.5,
             float("inf"),
         )

@@ -130,6 +130,20 @@ async def test_too_many_waiting_are_turned_away_and_those_who_leave_make_room():
         assert await room == 7
 
 
+async def test_what_nobody_waits_for_any_more_is_not_begun(tmp_path):
+    async with decoders() as (pool, losses):
+        long = asyncio.create_task(pool.run(time.sleep, 60, timeout=60))
+        await until(lambda: pool._free.locked())
+        with pytest.raises(Overloaded) as caught:
+            await pool.run(eval, f"open('{tmp_path}/begun', 'w')", until=time.perf_counter() + 0.05)
+        assert caught.value.code == "waited_too_long"
+        long.cancel()
+        with pytest.raises(Overloaded):
+            await pool.run(eval, f"open('{tmp_path}/begun', 'w')", until=time.perf_counter())
+        assert await pool.run(abs, -7, until=time.perf_counter() + PATIENCE) == 7
+        assert (list(tmp_path.iterdir()), losses) == ([], [])
+
+
 async def test_workers_are_confined():
     async with decoders() as (pool, _):
         assert await pool.run(resource.getrlimit, resource.RLIMIT_AS) == (1 << 30, 1 << 30)

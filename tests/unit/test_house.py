@@ -20,12 +20,13 @@ ROOT = Path(__file__).parents[2]
 WORDS = {"errors", "domain"}  # the words everything is told in
 LOW = {"frozen", "suggest", "yamlfile"}  # no opinion of their own: open to all
 READS_FILES = {"taxonomy", "mapping", "policy", "config", "registry", "paths"}
-DECIDING = {"aftermath", "intake", "moderation", "witness", "record", "ledger", "spending", "store"}
+DECIDING = {"aftermath", "intake", "moderation", "witness", "record", "ledger", "spending", "store", "history"}
 SPINE = DECIDING | {"canaries", "debt", "drills"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "frozen": set(),
     "errors": set(),
+    "heap": set(),
     "patience": {"errors"},
     "domain": {"frozen"},
     "units": set(),
@@ -43,7 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "policy": WORDS | LOW | {"taxonomy"},
     "policytools": WORDS | LOW | {"policy", "taxonomy"},
     "dispatch": WORDS | {"adapter", "frozen", "wire"},
-    "media": WORDS | {"patience", "pdq"},
+    "media": WORDS | {"heap", "patience", "pdq"},
     "store": {"errors"},
     # the file that says what runs
     "settings": WORDS | LOW | {"units"},
@@ -52,20 +53,22 @@ MAY_IMPORT: dict[str, set[str]] = {
     "registry": {"adapter", "paths"},
     # the spine
     "record": WORDS | {"frozen"},
+    "replay": {"domain", "policy", "record"},
     "ledger": WORDS | {"frozen", "record", "store"},
-    "moderation": WORDS | LOW | {"aftermath", "dispatch", "patience", "policy", "record", "ledger"},
+    "moderation": WORDS | LOW | {"aftermath", "dispatch", "patience", "policy", "record", "replay", "ledger"},
     "aftermath": WORDS | {"dispatch", "ledger", "record"},
     "witness": WORDS | {"dispatch", "record"},
     "intake": WORDS | {"media", "settings"},
+    "history": {"errors", "policy", "record", "store", "witness"},
     "debt": WORDS | {"dispatch", "ledger", "moderation", "record", "settings", "store", "witness"},
     "replicas": WORDS | {"adapter", "dispatch", "witness"},
     "spending": WORDS | {"record", "witness"},
     "drills": WORDS | LOW | {"dispatch", "witness"},
     "canaries": WORDS | {"dispatch", "frozen", "intake", "mapping", "store", "taxonomy", "witness"},
-    "sweep": WORDS | {"policy", "record", "store", "taxonomy"},
+    "sweep": WORDS | {"policy", "record", "replay", "store", "taxonomy"},
     # everything joined once, and the ways in
     "senders": {"adapter", "config", "dispatch", "errors", "registry"},
-    "service": WORDS | READS_FILES | SPINE | {"adapter", "dispatch", "media", "replicas", "senders"},
+    "service": WORDS | READS_FILES | SPINE | {"adapter", "dispatch", "media", "policytools", "replicas", "senders"},
     "web": WORDS
     | LOW
     | SPINE
@@ -74,7 +77,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | LOW
     | READS_FILES
     | SPINE
-    | {"dispatch", "logs", "policytools", "senders", "service", "sweep", "units", "web"},
+    | {"dispatch", "heap", "logs", "policytools", "replay", "senders", "service", "sweep", "units", "web"},
 }
 
 ADAPTERS_MAY_IMPORT = {

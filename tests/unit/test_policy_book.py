@@ -52,7 +52,7 @@ def policies(folder) -> PolicyBook:
 async def following(policies: PolicyBook):
     """Yields a function that waits for this many more reloads and returns whether each worked."""
     told: asyncio.Queue[bool] = asyncio.Queue()
-    watching = asyncio.create_task(policies.watch(told.put_nowait))
+    watching = asyncio.create_task(policies.watch(lambda why: told.put_nowait(not why)))
 
     async def heard(count: int) -> list[bool]:
         async with asyncio.timeout(3):

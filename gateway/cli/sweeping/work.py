@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from gateway import paths
 from gateway.cli.common import stderr
+from gateway.cli.policy_files import seen_by_routes
 from gateway.config import Config
-from gateway.domain import Modality
 from gateway.errors import ConfigError
 from gateway.policy.book import PolicyBook
 from gateway.policy.making import load_policy
 from gateway.policy.messages import Messages
 from gateway.policy.policy import Policy
-from gateway.senders import open_senders
-from gateway.service import lay_routes, load_tables, make_providers
 from gateway.store.database import Database
 from gateway.sweep import parts
 from gateway.sweep.export import Export
@@ -31,7 +30,6 @@ from gateway.sweep.question import Outlook, Plan, Question, by_hash
 from gateway.sweep.rows import ALWAYS, everything
 from gateway.sweep.runs import Run
 from gateway.taxonomy import Taxonomy
-from gateway.witness import Witness
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ async def _held(config: Config, asked: Asked) -> dict[str, Any]:
             every = [*policies.all, new, *([old] if old else [])]
             fields = ALWAYS.union(*map(fields_of, every))
             export = Export(database.reader, store, policies.everything, fields)
-            sees = await _sees(config, policies.taxonomy)
+            sees = seen_by_routes(config)
             manifest = await export.run(sees, lambda done, of: bar.update(task, completed=done, total=of))
             plan = _plan(manifest, Question(new, old, by_hash(every), int(asked.since * 1000)), asked.sample)
             if asked.cache:
@@ -132,31 +130,9 @@ class _Policies:
         return self._book.get(name)
 
 
-async def _sees(config: Config, taxonomy: Taxonomy) -> dict[str, dict[str, dict[str, tuple[str, ...]]]]:
-    """Route → modality → provider → what it can see. Nobody is asked anything."""
-    async with open_senders(config) as senders:
-        providers = make_providers(config, load_tables(config, taxonomy), senders, Witness(), None)
-        routes = lay_routes(config, providers)
-    return {
-        name: {
-            str(modality): {each.name: tuple(sorted(each.sees[modality])) for each in route.legs[modality].providers}
-            for modality in Modality
-        }
-        for name, route in routes.items()
-    }
-
-
-class _bar:  # noqa: N801 - used like a function
+@contextmanager
+def _bar(what: str) -> Iterator[tuple[Progress, TaskID]]:
     """A progress bar on a terminal, nothing elsewhere."""
-
-    def __init__(self, what: str):
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal)
-        self._task = self._bar.add_task(what, total=None)
-
-    def __enter__(self) -> Any:
-        self._bar.start()
-        return self._bar, self._task
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
+        yield bar, bar.add_task(what, total=None)

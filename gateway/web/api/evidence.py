@@ -14,7 +14,9 @@ async def decision(visit: Visit) -> web.Response:
     case = await visit.desk.service.ledger.find(visit.request.match_info["id"], visit.caller.tenant)
     body = evidence(case)
     if visit.request.query.get("explain", "0") not in ("", "0"):
-        body["explain"] = visit.desk.service.moderator.explain(case.record)
+        service = visit.desk.service
+        policy = await service.history.policy_of(case.record, service.policies)
+        body["explain"] = service.moderator.explain(case.record, policy)
     return web.Response(body=orjson.dumps(body), content_type="application/json")
 
 

@@ -10,6 +10,7 @@ from aiohttp import web
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.policy.book import PolicyBook
 from gateway.web.endpoint import Endpoint, Visit
 
 
@@ -25,7 +26,7 @@ async def readyz(visit: Visit) -> web.Response:
     checks = {
         "models": {"ok": True, "providers": sorted(visit.desk.service.providers)},
         "database": {"ok": database},
-        "policies": {"ok": not policies.problems, "loaded": policies.names, "problems": policies.problems},
+        "policies": _policies(policies),
         "canaries": {"ok": not marked, "marked": {name: mark.status for name, mark in marked.items()}},
         "debt": _debt(visit),
         "redis": _redis(visit),
@@ -34,6 +35,16 @@ async def readyz(visit: Visit) -> web.Response:
     ready = database and not visit.desk.draining
     body = {"status": "ready" if ready else "not ready", "checks": checks}
     return web.Response(status=200 if ready else 503, body=orjson.dumps(body), content_type="application/json")
+
+
+def _policies(policies: PolicyBook) -> dict[str, Any]:
+    """A file that was not taken up, or a canary that ended by itself, is for somebody to look at."""
+    return {
+        "ok": not policies.problems and not policies.halts,
+        "loaded": policies.names,
+        "problems": policies.problems,
+        "halted": policies.halts,
+    }
 
 
 def _debt(visit: Visit) -> dict[str, Any]:

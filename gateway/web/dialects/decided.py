@@ -16,6 +16,8 @@ from gateway.domain import Content, Reason, Role
 from gateway.errors import Overloaded
 from gateway.inverse import Telling
 from gateway.moderation import Submission
+from gateway.policy.book import PolicyBook
+from gateway.policy.policy import Policy
 from gateway.record import Record
 from gateway.web.api.moderate import note_record
 from gateway.web.endpoint import Visit
@@ -37,9 +39,14 @@ async def decided(visit: Visit, content: Content) -> Record:
     return record
 
 
+def policy_of(record: Record, policies: PolicyBook) -> Policy:
+    """The policy as it is for that submission."""
+    return policies.get(record.policy.name).under(record.context, record.tenant)
+
+
 def told(visit: Visit, record: Record, vocabulary: str) -> Telling:
     """The decision in the words of that name."""
-    policy = visit.desk.service.policies.get(record.policy.name)
+    policy = policy_of(record, visit.desk.service.policies)
 
     def counts(category: str) -> bool:
         rule = policy.rule_for(category)

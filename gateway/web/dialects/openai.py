@@ -29,7 +29,7 @@ from gateway.web.api.moderate import note_record
 from gateway.web.auth import Role
 from gateway.web.bodies import read_json
 from gateway.web.cutting import Inline
-from gateway.web.dialects.decided import beside, insist_on_an_answer, submission
+from gateway.web.dialects.decided import beside, insist_on_an_answer, policy_of, submission
 from gateway.web.endpoint import Endpoint, Visit
 from gateway.web.problems import headers_for
 
@@ -175,7 +175,7 @@ async def _together(parts: list[Part], intake: Intake) -> Content:
 
 
 def _answer(model: str | None, records: list[Record], policies: PolicyBook) -> dict[str, Any]:
-    results = [_result(record, policies.get(record.policy.name)) for record in records]
+    results = [_result(record, policy_of(record, policies)) for record in records]
     action = worst([record.action for record in records])
     return {
         "id": "modr-" + records[0].id.removeprefix("mod_"),

@@ -19,7 +19,7 @@ from gateway.inverse import Said
 from gateway.web.auth import Role
 from gateway.web.bodies import read_json
 from gateway.web.cutting import Inline
-from gateway.web.dialects.decided import answer, decided, told
+from gateway.web.dialects.decided import answer, decided, policy_of, told
 from gateway.web.dialects.plain import as_plain_error
 from gateway.web.endpoint import Endpoint, Visit
 
@@ -86,7 +86,7 @@ async def text(visit: Visit) -> web.Response:
 async def _judged(visit: Visit, content: Content, vocabulary: str, wanted: list[Any] | None) -> web.Response:
     record = await decided(visit, content)
     telling = told(visit, record, vocabulary)
-    policy = visit.desk.service.policies.get(record.policy.name)
+    policy = policy_of(record, visit.desk.service.policies)
 
     def category(said: Said) -> dict[str, Any]:
         rule = policy.rule_for(said.category)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from gateway.domain import Modality, Reading
 from gateway.policy.tally import InputFacts
@@ -10,7 +10,7 @@ from gateway.record import Record
 
 TOO_FEW = "coverage.need"  # as the reason is called, under every policy
 
-Sees = Mapping[str, Mapping[str, Mapping[str, tuple[str, ...]]]]  # route → modality → provider → categories
+Sees = Mapping[str, Mapping[str, Mapping[str, Collection[str]]]]  # route → modality → provider → categories
 
 
 def facts_of(record: Record, sees: Sees) -> list[InputFacts]:
