@@ -34,7 +34,7 @@ def measured(folder: Path, vendor: Target, seconds: float, uploads: int = UPLOAD
 
     `start_cpu_s` is CPU seconds from the start until it listens.
     """
-    with modgate(folder, vendor.port) as target:
+    with modgate(folder, vendor.port, wait="60s") as target:  # so that all uploads have their turn
         start_cpu = cpu_seconds(target.pid)
         run(closed_loop(target.port, asked(target), CONNECTIONS, seconds))
         largest, together = max(map(process_mb, tree(target.pid))), memory_mb(target.pid)

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from docs import policy_page, vendor_page
-from docs.typewords import default, kind
+from docs.typewords import about, default, kind
 from gateway import paths, registry
 from gateway.adapter import VendorSettings
 from gateway.policy.cel.words import WORDS
@@ -100,7 +100,6 @@ def _keys() -> str:
 
 
 def _section(name: str, model: type[BaseModel], only: list[str] | None = None) -> str:
-    about = " ".join((model.__doc__ or "").split())
     rows = [
         f"| `{key}` | {kind(field)} | {default(field)} |"
         for key, field in model.model_fields.items()
@@ -110,7 +109,7 @@ def _section(name: str, model: type[BaseModel], only: list[str] | None = None) -
         [
             f"### `{name}`" if "`" not in name else f"### {name}",
             "",
-            about,
+            about(model),
             "",
             "| key | type | default |",
             "|---|---|---|",

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from docs.typewords import default, kind
+from docs.typewords import about, default, kind
 from gateway.policy import schema
 
-_SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
+SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("The file", schema.PolicyFile),
     ("`context.<field>` · `user.<field>`", schema.FieldSpec),
     ("`signals`", schema.Signals),
@@ -115,7 +115,7 @@ def parts() -> dict[str, str]:
     gone = [f"{model}.{key}" for model, keys in _MEANS.items() for key in keys if key not in _fields(model)]
     if gone:
         raise ValueError(f"docs/policy_page.py explains what is no key of a policy any more: {', '.join(gone)}")
-    return {"policy keys": "\n".join(_section(name, model) for name, model in _SECTIONS)}
+    return {"policy keys": "\n".join(_section(name, model) for name, model in SECTIONS)}
 
 
 def _fields(model: str) -> set[str]:
@@ -128,8 +128,8 @@ def _section(name: str, model: type[BaseModel]) -> str:
     rows = [
         f"| `{field.alias or key}` | {kind(field)} | {default(field)} | {_means(model, key)} |" for key, field in fields
     ]
-    about = " ".join((model.__doc__ or "").split())
-    return "\n".join([f"### {name}", "", about, "", "| key | type | default | |", "|---|---|---|---|", *rows, ""])
+    head = [f"### {name}", "", about(model), "", "| key | type | default | |", "|---|---|---|---|"]
+    return "\n".join([*head, *rows, ""])
 
 
 def _means(model: type[BaseModel], key: str) -> str:

@@ -42,6 +42,13 @@ _PLAIN = {
 }
 
 
+def about(model: type[BaseModel]) -> str:
+    """What a section is, in Markdown: of what is no code, < is no mark."""
+    plain_and_code = " ".join((model.__doc__ or "").split()).split("`")
+    plain_and_code[::2] = [part.replace("<", "\\<") for part in plain_and_code[::2]]
+    return "`".join(plain_and_code)
+
+
 def kind(field: FieldInfo) -> str:
     """What a key takes: `whole number, at least 1`."""
     found = _unit(field.metadata) or _plain(field.annotation)

@@ -13,9 +13,10 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.errors import ConfigError, NotFound
-from gateway.policy.book import PolicyBook, Version
+from gateway.policy.book import PolicyBook
 from gateway.policy.canary import Canary
 from gateway.policy.policy import Policy
+from gateway.policy.version import Version
 from gateway.record import Record
 from gateway.store.commit import WriterClosed
 from gateway.store.database import Database
@@ -55,7 +56,7 @@ class History:
             rows = await self.versions.of(hash)
             if rows:
                 row = rows[0]
-                kept = (row.file, row.source.decode(), orjson.loads(row.lists))
+                kept = (row.file, row.source, orjson.loads(row.lists))
                 policy = await asyncio.to_thread(policies.restore, *kept)
                 if policy.hash == hash:
                     return policy

@@ -153,7 +153,7 @@ class LimitSettings(Settings):
     `wait` is how long one may take to come in and be made ready, its body and pictures included: after that nobody is
     asked about it, since its caller hardly waits any more. `held_bytes` is how much of bodies a process holds at once,
     each until its pictures are decoded; what comes beyond waits for its turn, and a larger body comes in alone. Left
-    out, it is four times `image_bytes`.
+    out, it is three times `image_bytes`.
     """
 
     image_bytes: Size = 10_000_000
@@ -166,7 +166,7 @@ class LimitSettings(Settings):
 
     @property
     def held(self) -> int:
-        return self.held_bytes or 4 * self.image_bytes
+        return self.held_bytes or 3 * self.image_bytes
 
 
 class CacheSettings(Settings):

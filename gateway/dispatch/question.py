@@ -101,7 +101,7 @@ async def put(question: Question, provider: Provider, deadline: Deadline, share:
         if _cancelled():
             raise
         return asking.failure(VendorUnavailable("internal: a part of the work was cancelled"))
-    except Exception as surprise:  # the fan-out is one of the two places that catch broadly
+    except Exception as surprise:  # the fan-out is one of the places that catch broadly
         log.exception("adapter_failed", provider=provider.name)
         return asking.failure(VendorUnavailable(f"internal: {type(surprise).__name__}"))
     return asking.reading(look, signals)

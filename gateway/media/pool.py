@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 from pebble import ProcessExpired, ProcessPool
 
 from gateway.errors import Overloaded, RequestError
-from gateway.heap import return_large_blocks
+from gateway.media.heap import return_large_blocks
 from gateway.media.inspect import undecodable
 from gateway.patience import within
 

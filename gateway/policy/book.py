@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -21,43 +20,20 @@ from gateway.policy.making import make
 from gateway.policy.messages import Messages
 from gateway.policy.placing import placed
 from gateway.policy.policy import Policy
-from gateway.policy.reading import Checked, read
+from gateway.policy.reading import read
 from gateway.policy.restoring import restored
-from gateway.policy.standing import CANARY, IN_FORCE, SHADOW, Standing
+from gateway.policy.standing import Standing
+from gateway.policy.version import UNTRIED, TestsFailed, Trial, Version, lists_of
 from gateway.suggest import did_you_mean
 from gateway.taxonomy import Taxonomy
 
 log = structlog.get_logger("modgate.policies")
 
 LOOK_EVERY = 1.5  # seconds between looks at the folder
-UNTRIED = "not tried"
 _TESTS = ".test.yaml"
 
 Stamp = tuple[int, ...]  # modification time in ns and size, of the file, its tests and its lists
-Trial = Callable[[Policy], str]  # tries a policy's own tests; says what they came to, and raises TestsFailed
-
-
-class TestsFailed(ConfigError):
-    """A policy does not do what its own tests expect."""
-
-    __test__ = False  # pytest would take it for a test
-
-
-@dataclass(frozen=True)
-class Version:
-    """A policy as it was taken up: `tests` is what its tests came to, `source` its file's text, `lists` those of its
-    lists by their path beside it.
-    """
-
-    policy: Policy
-    tests: str
-    source: str
-    lists: Mapping[str, str]
-
-    @property
-    def role(self) -> str:
-        rollout = self.policy.rollout
-        return SHADOW if rollout.shadow else CANARY if rollout.canary else IN_FORCE
+_OWN = 4  # numbers of a stamp that are the file's and its tests'
 
 
 Taken = Callable[[Version], Awaitable[None]]
@@ -95,7 +71,7 @@ class PolicyBook:
         self._by_file: dict[Path, Version] = {}
         self._by_name: Mapping[str, Standing] = {}
         self._canaries: dict[str, Canary] = {}  # by the hash of their policy
-        self._misplaced: set[Path] = set()  # nothing wrong with them, but for the other files
+        self._waiting: dict[Path, Version] = {}  # nothing wrong with them, but for the other files
         self.problems: dict[str, str] = {}
 
     def load(self) -> None:
@@ -151,35 +127,59 @@ class PolicyBook:
             await asyncio.sleep(LOOK_EVERY)
             stamps = await asyncio.to_thread(self._look)
             changed = [file for file, stamp in stamps.items() if self._stamps.get(file) != stamp]
-            moved = False
-            for file in sorted(self._stamps.keys() - stamps.keys()):
+            gone = sorted(self._stamps.keys() - stamps.keys())
+            for file in gone:
                 self._stamps.pop(file)
-                told(why := self._gone(file))
-                moved = moved or not why
+                told(self._gone(file))
+            if gone:  # what is gone may have stood in their way
+                changed += self._waiting.keys() - set(changed)
             for file in changed:
                 self._stamps[file] = stamps[file]
-                told(why := await self._renew(file, taken))
-                moved = moved or not why
-            for file in sorted(self._misplaced) if moved else ():  # what stood in their way may have gone
-                if not await self._renew(file, taken):
-                    told("")
+                for why in await self._renew(file, taken):
+                    told(why)
 
-    async def _renew(self, file: Path, taken: Taken) -> str:
-        self._misplaced.discard(file)
+    async def _renew(self, file: Path, taken: Taken) -> list[str]:
+        """Why it was not taken up, or nothing for it and for each that had waited for it."""
+        self._waiting.pop(file, None)
         try:
             version = await asyncio.to_thread(self._read, file)
         except TestsFailed as error:
-            return self._complain(file, str(error), "tests")
+            return [self._complain(file, str(error), "tests")]
         except ConfigError as error:
-            return self._complain(file, str(error), "invalid")
-        try:
-            self._place({**self._by_file, file: version})
-        except ConfigError as error:
-            self._misplaced.add(file)
-            return self._complain(file, str(error), "place")
-        self._stamps[file] = (*self._stamps[file][:2], *self._stamps_beside(file))
-        self.problems.pop(file.name, None)
+            return [self._complain(file, str(error), "invalid")]
+        entered = self._enter(file, version)
+        for other in entered:
+            self._note(other)
+            await taken(self._by_file[other])
+        return [""] * len(entered) or ["place"]
+
+    def _enter(self, file: Path, version: Version) -> list[Path]:
+        """Put it in its place, with those that waited: versions that change places come one file after the other.
+
+        Gives those that are in their place now. Where it is not, nothing has changed, and it waits.
+        """
+        self._waiting[file] = version
+        entered: list[Path] = []
+        for some in ({**self._waiting}, {file: version}, *({one: held} for one, held in self._waiting.items())):
+            if not some.keys() <= self._waiting.keys():
+                continue  # it came in before
+            try:
+                self._place({**self._by_file, **some})
+            except ConfigError as error:
+                problem = str(error)
+                continue
+            entered += some
+            self._waiting = {one: held for one, held in self._waiting.items() if one not in some}
+        if file not in entered:
+            self._complain(file, problem, "place")
+        return entered
+
+    def _note(self, file: Path) -> None:
+        """It is in force now."""
+        version = self._by_file[file]
         policy = version.policy
+        self._stamps[file] = (*self._stamps[file][:_OWN], *self._stamps_of_lists(file))
+        self.problems.pop(file.name, None)
         log.info(
             "policy_loaded",
             policy=policy.name,
@@ -188,12 +188,10 @@ class PolicyBook:
             role=version.role,
             tests=version.tests,
         )
-        await taken(version)
-        return ""
 
     def _gone(self, file: Path) -> str:
         """Whoever takes a shadow or a canary away means it; without its policy in force a gateway could not go on."""
-        self._misplaced.discard(file)
+        self._waiting.pop(file, None)
         version = self._by_file.get(file)
         if version is not None and not version.policy.rollout.beside:
             return self._complain(file, f"{file}: gone; its last policy goes on", "gone")
@@ -226,27 +224,25 @@ class PolicyBook:
         for file in sorted(self._folder.glob("*.yaml")):
             if not file.name.endswith(_TESTS) and file.is_file():
                 with suppress(FileNotFoundError):  # gone since
-                    found[file] = (*_stamp(file), *self._stamps_beside(file))
+                    found[file] = (*_stamp(file), *self._stamp_of_tests(file), *self._stamps_of_lists(file))
         return found
 
-    def _stamps_beside(self, file: Path) -> Iterator[int]:
-        """A list that changes changes its policy; tests that change are tried again."""
+    def _stamp_of_tests(self, file: Path) -> Stamp:
+        """Tests that change are tried again."""
+        tests = file.with_name(f"{file.stem}{_TESTS}")
+        return _stamp(tests) if self._trial and tests.is_file() else (0, 0)
+
+    def _stamps_of_lists(self, file: Path) -> Iterator[int]:
+        """A list that changes changes its policy."""
         version = self._by_file.get(file)
-        tests = [file.with_name(f"{file.stem}{_TESTS}")] if self._trial else []
-        for each in (*tests, *(version.policy.files[1:] if version else ())):
+        for each in version.policy.files[1:] if version else ():
             yield from _stamp(each) if each.is_file() else (0, 0)
 
     def _read(self, file: Path) -> Version:
         checked = read(file, self._taxonomy, self._providers)
         policy = make(checked, file, self._taxonomy, self._messages)
         tests = self._trial(policy) if self._trial else UNTRIED
-        return Version(policy, tests, checked.document.text, _lists(checked))
-
-
-def _lists(checked: Checked) -> dict[str, str]:
-    """The words of lists that stand in files, as they would stand there."""
-    rows = checked.said.lists.items()
-    return {row.file: "".join(f"{word}\n" for word in checked.lists[name]) for name, row in rows if row.file}
+        return Version(policy, tests, checked.document.text, lists_of(checked))
 
 
 def _stamp(file: Path) -> tuple[int, int]:

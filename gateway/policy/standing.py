@@ -25,6 +25,9 @@ T = TypeVar("T")
 
 SHADOW, CANARY, IN_FORCE = "shadow", "canary", "in_force"
 
+_MOST_BUGS = 1000  # told of in the log; metrics count them all
+_BUGS: set[tuple[str, type[Exception]]] = set()
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -121,16 +124,20 @@ def _try(ask: Callable[[Policy], T], policy: Policy, otherwise: T) -> T:
     """What a newcomer says. It is on trial: whatever it raises is told, and hurts nobody who asked."""
     try:
         return ask(policy)
-    except Exception:
-        log.exception("policy_broke", policy=policy.name, version=policy.version, hash=policy.hash)
+    except Exception as error:
+        bug = (policy.hash, type(error))
+        if bug not in _BUGS and len(_BUGS) < _MOST_BUGS:  # each once: it may be the same with every request
+            _BUGS.add(bug)
+            log.exception("policy_broke", policy=policy.name, version=policy.version, hash=policy.hash)
         return otherwise
 
 
 def _with_hard_rules(decision: Decision, other: Policy, said: Decision) -> Decision:
     """The decision, and what the hard rules of another version add to it: no rollout lifts those."""
     hard = {clause.name: clause for clause in other.clauses if clause.hard}
-    known = {(reason.rule, reason.input) for reason in decision.reasons}
-    more = [reason for reason in said.reasons if reason.rule in hard and (reason.rule, reason.input) not in known]
+    known = {(reason.rule, reason.input, reason.action) for reason in decision.reasons}
+    told = [reason for reason in said.reasons if reason.rule in hard]
+    more = [reason for reason in told if (reason.rule, reason.input, reason.action) not in known]
     if not more:
         return decision
     true = [hard[reason.rule] for reason in more if reason.code != UNKNOWN]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.policy.book import TestsFailed
 from gateway.policy.policy import Policy
+from gateway.policy.version import TestsFailed
 from gateway.policytools.casefile import tests_of
 from gateway.policytools.trial import try_cases
 

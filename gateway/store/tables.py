@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 metadata = MetaData()
 
@@ -106,8 +106,8 @@ policy_versions = Table(
     Column("activated_at", Float, nullable=False),
     Column("activated_by", String(128), nullable=False),
     Column("tests", String(64), nullable=False),  # what its own tests came to
-    Column("source", LargeBinary, nullable=False),
-    Column("lists", LargeBinary, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("lists", Text, nullable=False),
 )
 
 # Keys made with `modgate keys create`; those in gateway.yaml are not here. `hash` is SHA-256 over the key.

@@ -77,6 +77,6 @@ def _row(activation: Activation, by: str) -> dict[str, Any]:
         "activated_at": time.time(),
         "activated_by": by,
         "tests": activation.tests,
-        "source": activation.source.encode(),
-        "lists": orjson.dumps(dict(activation.lists)),
+        "source": activation.source,
+        "lists": orjson.dumps(dict(activation.lists)).decode(),
     }

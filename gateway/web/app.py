@@ -163,7 +163,7 @@ async def _answered(visit: Visit, endpoint: Endpoint | None, handler: Handler) -
         refused = error.with_traceback(None)  # whose frames hold it: the collector would have to find that
     except web.HTTPException as error:
         refused = _plain_http(error, visit)
-    except Exception:  # the web is one of the two places that catch broadly
+    except Exception:  # the web is one of the places that catch broadly
         log.exception("request_failed", id=visit.id)
         refused = Internal("internal_error", "Something went wrong on our side.", hint="Our log knows it by its id.")
     visit.note["code"] = refused.code

@@ -1,7 +1,8 @@
 """Room for bodies: so many bytes of them are held at once, and the others wait for their turn in the order they came.
 
 A body counts from before its first byte is read until its pictures are decoded. A hundred uploads of 5 MB read as they
-came took 1,000 MB (measured 2026-11). What waits costs little: its bytes stay with the network, at most 128 KB here.
+came took 1,000 MB (measured 2026-11). What waits costs little: its bytes stay with the network, but for some 200 KB
+(READ_AHEAD in cli/serve.py).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A message says what should be there and what is: `server.port should be a whole number, but is "eighty"`. The words of a
 validator's own ValueError are taken as they are. A PydanticCustomError's type becomes the problem's code, and its words
-follow the path: `storage.redis is not available in this version`.
+follow the path: `storage.database is not available in this version`.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from gateway.domain import FULL, Failure, Finding, Modality, Opinion, Reading
 from tests.contract.replay import FIXTURES, ORIGINS, replay
 from tests.contract.replaying import CASES, OWN, VENDORS, adapter_for, ask, transport
 
+POLICIES = FIXTURES / "policies"  # no vendor: policy files for tests/policies
 OPENAI_DIALECT = ("openai", "evolink")
 
 REQUIRED = {
@@ -115,12 +116,14 @@ def test_every_fixture_is_replayed():
     known = {case.folder / name for case in CASES for name in ("case.yaml", "request.json", "response.http")}
     known |= {FIXTURES / vendor / "settings.yaml" for vendor in VENDORS} | set(OWN.values())
     known |= {FIXTURES / "README.md", FIXTURES / ".gitattributes"}
+    known |= set(POLICIES.rglob("*"))
     assert {file for file in FIXTURES.rglob("*") if file.is_file()} - known == set()
     assert {case.vendor for case in CASES} <= set(VENDORS)
 
 
 def test_every_folder_holds_a_case():
-    assert {folder for folder in FIXTURES.glob("*/*") if folder.is_dir()} == {case.folder for case in CASES}
+    folders = {folder for folder in FIXTURES.glob("*/*") if folder.is_dir() and folder.parent != POLICIES}
+    assert folders == {case.folder for case in CASES}
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -8,9 +8,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from docs import policy_page
 from docs.generate import pages
 from gateway import paths
 from gateway.dispatch.strategies import STRATEGIES
+from gateway.policy import schema
 from gateway.policy.making import load_policy
 from gateway.policy.messages import Messages
 from gateway.taxonomy import Taxonomy
@@ -44,7 +46,10 @@ def anchors(page: Path) -> set[str]:
 def test_every_dependency_has_its_reason():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     said = (ROOT / "docs/dependencies.md").read_text()
-    asked = [*project["dependencies"], *(entry for extra in project["optional-dependencies"].values() for entry in extra)]
+    asked = [
+        *project["dependencies"],
+        *(entry for extra in project["optional-dependencies"].values() for entry in extra),
+    ]
     names = {re.split(r"[\[<>=]", entry)[0].lower() for entry in asked}
     assert names - set(re.findall(r"[a-z0-9-]+", said.lower())) == set()
 
@@ -76,6 +81,12 @@ def test_every_error_code_is_in_the_table():
 def test_every_endpoint_is_in_the_table():
     said = (ROOT / "docs/api.md").read_text()
     assert [endpoint.path for endpoint in endpoints() if f"{endpoint.method} {endpoint.path}`" not in said] == []
+
+
+def test_every_part_of_a_policy_is_in_its_reference():
+    models = {each for each in vars(schema).values() if isinstance(each, type) and issubclass(each, schema._Strict)}
+    told = {model for _, model in policy_page.SECTIONS}
+    assert {model for model in models - told if not model.__name__.startswith("_")} == {schema.RulePatch}  # as a rule
 
 
 def test_the_policy_in_its_reference_is_one(tmp_path):

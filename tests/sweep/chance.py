@@ -19,11 +19,11 @@ from gateway.policy.making import load_policy
 from gateway.policy.messages import Messages
 from gateway.policy.policy import Policy
 from gateway.record import InputDigest, PolicyName, Record, Timings
+from gateway.replay import facts_of
 from gateway.sweep import parts
 from gateway.sweep.judge import fields_of
 from gateway.sweep.layout import FOUND
 from gateway.sweep.manifest import Manifest, Part, Store
-from gateway.replay import facts_of
 from gateway.sweep.rows import ALWAYS, Bits, Rows, everything, frame_of
 from gateway.taxonomy import Taxonomy
 from gateway.yamlfile import Problem

@@ -8,10 +8,10 @@ import pytest
 
 from gateway.policy.decide import decide
 from gateway.record import Record
+from gateway.replay import facts_of
 from gateway.sweep.layout import ACTIONS, numbers_of
 from gateway.sweep.manifest import Manifest, Store
 from gateway.sweep.question import Plan, Question, by_hash
-from gateway.replay import facts_of
 from gateway.sweep.sweeping import Swept, swept
 from tests.sweep.chance import Chance, exported
 

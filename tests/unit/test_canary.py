@@ -35,12 +35,14 @@ def test_another_version_is_tried_on_others():
     assert len(first & second) < len(first) / 5
 
 
-def test_any_subject_will_do():
-    assert canary("{canary_percent: 99.99}").takes("") is not canary("{canary_percent: 0}").takes("\ud800 ∅")
+@pytest.mark.parametrize("subject", ["", "ü ∅", "\ud800", "u" * 100_000])
+def test_any_subject_will_do(subject):
+    assert canary("{canary_percent: 99.99}").takes(subject)
+    assert not canary("{canary_percent: 0}").takes(subject)
 
 
 def run(halt, decisions):
-    """Whether it is halted after each decision, and why at last. A decision is the canary's action, then the other's."""
+    """Whether it is halted after each decision, and why at last. A decision is the canary's action and the other's."""
     told = []
     tried = canary(f"{{canary_percent: 10, halt: {halt}}}", told.append)
     course = []

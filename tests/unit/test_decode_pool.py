@@ -94,8 +94,8 @@ async def test_a_worker_killed_while_idle_is_replaced():
 
 async def test_a_crash_beside_hurts_no_other_task():
     async with decoders(workers=2) as (pool, losses):
-        crash = (signal.raise_signal, signal.SIGSEGV)
-        work = [pool.run(time.sleep, 0.05) if turn % 2 else pool.run(*crash) for turn in range(8)]
+        jobs = [(time.sleep, 0.05) if turn % 2 else (signal.raise_signal, signal.SIGSEGV) for turn in range(8)]
+        work = [pool.run(*job, timeout=60) for job in jobs]
         said = await asyncio.gather(*work, return_exceptions=True)
         assert said[1::2] == [None] * 4
         assert all(isinstance(one, Unreadable) for one in said[::2])

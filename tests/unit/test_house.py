@@ -26,7 +26,6 @@ SPINE = DECIDING | {"canaries", "debt", "drills"}
 MAY_IMPORT: dict[str, set[str]] = {
     "frozen": set(),
     "errors": set(),
-    "heap": set(),
     "patience": {"errors"},
     "domain": {"frozen"},
     "units": set(),
@@ -44,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "policy": WORDS | LOW | {"taxonomy"},
     "policytools": WORDS | LOW | {"policy", "taxonomy"},
     "dispatch": WORDS | {"adapter", "frozen", "wire"},
-    "media": WORDS | {"heap", "patience", "pdq"},
+    "media": WORDS | {"patience", "pdq"},
     "store": {"errors"},
     # the file that says what runs
     "settings": WORDS | LOW | {"units"},
@@ -77,7 +76,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | LOW
     | READS_FILES
     | SPINE
-    | {"dispatch", "heap", "logs", "policytools", "replay", "senders", "service", "sweep", "units", "web"},
+    | {"dispatch", "logs", "policytools", "replay", "senders", "service", "sweep", "units", "web"},
 }
 
 ADAPTERS_MAY_IMPORT = {

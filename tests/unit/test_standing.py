@@ -96,6 +96,15 @@ def test_hard_rules_of_either_side_hold_for_all(percent, whose):
     assert [aside.action for aside in asides] == [BLOCK]  # it would have come to the same there: that is no flip
 
 
+def test_the_stricter_of_two_hard_rules_of_one_name_holds_for_all():
+    softer = policy(HARD.replace("action: block", "action: review"), MILD)
+    for percent in (99.99, 0):
+        _, decision, _ = company(standing(softer, rolled(f"{{canary_percent: {percent}}}", MILD, HARD))).decide(
+            [HATE], None
+        )
+        assert (decision.action, decision.reasons[0].action) == (BLOCK, BLOCK)
+
+
 def test_a_hard_rule_that_is_unknown_holds_for_all_too():
     old, new = policy("", MILD), rolled("{canary_percent: 0}", MILD, HARD)
     gap = facts(failed("acme"), said("other"), modality=TEXT, sees={"acme": {"hate"}})

@@ -11,8 +11,8 @@ from sqlalchemy import Row
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.errors import NotFound, Overloaded
-from gateway.policy.book import Version
 from gateway.policy.standing import CANARY, IN_FORCE
+from gateway.policy.version import Version
 from gateway.record import moment
 from gateway.web.auth import Role
 from gateway.web.endpoint import Endpoint, Visit
@@ -81,7 +81,7 @@ def _kept(rows: Sequence[Row[Any]]) -> dict[str, Any]:
         "name": newest.name,
         "version": newest.version,
         "hash": newest.hash,
-        "source": newest.source.decode(),
+        "source": newest.source,
         "lists": orjson.loads(newest.lists),
         "activations": [_came(row) for row in rows],
     }

@@ -40,8 +40,9 @@ async def decided(visit: Visit, content: Content) -> Record:
 
 
 def policy_of(record: Record, policies: PolicyBook) -> Policy:
-    """The policy as it is for that submission."""
-    return policies.get(record.policy.name).under(record.context, record.tenant)
+    """The policy that decided, as it is for that submission; as it is now where it has changed just then."""
+    name = record.policy.name
+    return (policies.version(name, record.policy.hash) or policies.get(name)).under(record.context, record.tenant)
 
 
 def told(visit: Visit, record: Record, vocabulary: str) -> Telling:

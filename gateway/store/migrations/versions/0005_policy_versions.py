@@ -19,8 +19,8 @@ def upgrade() -> None:
         sa.Column("activated_at", sa.Float, nullable=False),
         sa.Column("activated_by", sa.String(128), nullable=False),
         sa.Column("tests", sa.String(64), nullable=False),
-        sa.Column("source", sa.LargeBinary, nullable=False),
-        sa.Column("lists", sa.LargeBinary, nullable=False),
+        sa.Column("source", sa.Text, nullable=False),
+        sa.Column("lists", sa.Text, nullable=False),
     )
     op.create_index("ix_policy_versions_hash", "policy_versions", ["hash"])
 
