@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 import structlog
@@ -37,9 +38,10 @@ class Standing:
     shadows: tuple[Policy, ...] = ()
     canary: Canary | None = None
 
-    @property
+    @cached_property
     def alone(self) -> bool:
-        return not self.shadows and (self.canary is None or bool(self.canary.halted))
+        """Whether nothing ever stood beside it: most requests ask no more than that."""
+        return not self.shadows and self.canary is None
 
     def company(self, in_force: Policy, context: Mapping[str, Any], tenant: str, subject: str) -> Company:
         """Who is asked beside it about one submission; `in_force` is the policy as it is for that one."""

@@ -125,7 +125,7 @@ def test_a_canary_that_breaks_hurts_nobody_and_is_halted():
     assert (who, decision.action, heard(asides)) == (stands.policy, ALLOW, [("canary", 2, None)])
     beside.count(decision.action, asides)
     assert stands.canary.halted.startswith("it broke")
-    assert stands.alone
+    assert company(stands).decide([HATE], None) == (stands.policy, decision, ())
 
 
 @pytest.mark.parametrize("percent", [99.99, 0])
@@ -141,7 +141,7 @@ def test_what_each_says_is_counted_whoever_decides(percent):
     beside.count(decision.action, asides)
     assert stands.canary.halted
     assert beside.decide([HATE], None)[1] == decision  # who was under way keeps its side
-    assert stands.alone
+    assert company(stands).decide([HATE], None) == (stands.policy, decide(stands.policy, [HATE]), ())
 
 
 def test_nobody_is_left_unasked_whom_either_side_wants_to_hear():
