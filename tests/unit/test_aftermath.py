@@ -25,8 +25,8 @@ from gateway.policy.messages import Messages
 from gateway.record import Record, Revision, evidence
 from gateway.store.database import Database
 from gateway.store.tables import events
+from tests.deciding import TAXONOMY_READ
 from tests.scripted import CAPTION, CLEAN, FOREVER, HATE, PICTURE, Scripted, everywhere, leg, provider, told, work_left
-from tests.unit.test_decide import TAXONOMY_READ
 from tests.waiting import until
 
 POLICY = "policy: p\nsignals: {coverage: {hate: {}}}\nthresholds: {hate: {review: 0.3, block: 0.9}}\n"

@@ -17,8 +17,8 @@ from gateway.policy.bounds import holes, settled
 from gateway.policy.decide import decide
 from gateway.policy.policy import Policy
 from gateway.policy.tally import InputFacts
+from tests.deciding import failed, policy, said
 from tests.scripted import CLEAN, HATE, TEXT, Scripted, answered, leg, provider, told
-from tests.unit.test_decide import failed, policy, said
 from tests.virtualtime import virtual
 
 # Against all there can be

@@ -208,7 +208,7 @@ def test_a_file_says_what_it_is_for_and_is_not_too_long(file):
     assert len((ROOT / file).read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE
 
 
-TESTS = [file for file in files_of("tests") if file.name != "test_decide.py"]  # which is being split
+TESTS = files_of("tests")
 
 
 @pytest.mark.parametrize("file", TESTS, ids=str)
