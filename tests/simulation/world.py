@@ -24,6 +24,7 @@ from gateway.paths import MESSAGES, TAXONOMY
 from gateway.policy.making import load_policy
 from gateway.policy.messages import Messages
 from gateway.policy.policy import Policy
+from gateway.policy.standing import Standing
 from gateway.record import Case, Record, Revision
 from gateway.taxonomy import Taxonomy
 from gateway.yamlfile import loads
@@ -61,13 +62,13 @@ class Kept:
 
 
 class OnePolicy:
-    """A book with one policy."""
+    """A book with one policy, and nothing beside it."""
 
     def __init__(self, policy: Policy):
-        self._policy = policy
+        self._standing = Standing(policy)
 
-    def get(self, name: str | None) -> Policy:
-        return self._policy
+    def standing(self, name: str | None) -> Standing:
+        return self._standing
 
 
 class World:
