@@ -104,7 +104,11 @@ async def test_who_waits_less_long_goes_on_to_its_fallback_and_the_other_still_h
     answers = await answered(Route("default", legs), *inputs)
     of_text = [answer for answer in answers if inputs[answer.input] is CAPTION]
     assert told(of_text) == [("both", "timeout", Role.ASK), ("x", "ok", Role.FALLBACK)]
-    assert of_text[0].outcome.latency_ms == pytest.approx(800)
+    vain = of_text[0].outcome
+    assert vain.inputs == (inputs.index(CAPTION), inputs.index(PICTURE))
+    assert (vain.attempts, vain.http, vain.raw) == (0, None, "")
+    assert vain.detail == "no answer in time; another input waits longer for it"
+    assert vain.latency_ms == pytest.approx(800)
     assert told(answer for answer in answers if inputs[answer.input] is PICTURE) == [("both", "ok", Role.ASK)]
     assert (len(who["both"].adapter.heard), now()) == (1, 3)
 

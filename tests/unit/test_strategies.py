@@ -280,6 +280,14 @@ async def test_subjects_are_split_by_weight_within_two_percent():
 
 
 @virtual
+async def test_a_subject_stays_with_its_vendor_from_release_to_release():
+    who = cast(a=Scripted(), b=Scripted(), c=Scripted())
+    to = leg(who.values(), strategy="split", weights=(50, 30, 20))
+    drawn = [told(await answered(to, subject=f"user-{number}"))[0][0] for number in range(24)]
+    assert "".join(drawn) == "abacbbaaababbbbaabaabbca"
+
+
+@virtual
 async def test_one_that_fails_is_replaced_by_a_fallback_not_by_the_other_of_the_split():
     who = cast(a=Scripted(DOWN), b=Scripted(DOWN), x=Scripted())
     answers = await answered(leg([who["a"], who["b"]], [who["x"]], strategy="split", weights=(1, 1)))
