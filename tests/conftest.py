@@ -10,6 +10,7 @@ import sys
 from ipaddress import ip_address
 
 import pytest
+import structlog
 from hypothesis import settings
 
 settings.register_profile("repeatable", derandomize=True)
@@ -36,6 +37,15 @@ def is_address(host) -> bool:
         return bool(ip_address(host.partition("%")[0]))
     except (ValueError, AttributeError):
         return False
+
+
+@pytest.fixture(autouse=True)
+def logs_end_with_the_test(monkeypatch):
+    """A command that runs in this process sets up logs as if it had one of its own, for good."""
+    configure = structlog.configure
+    monkeypatch.setattr(structlog, "configure", lambda **how: configure(**{**how, "cache_logger_on_first_use": False}))
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)

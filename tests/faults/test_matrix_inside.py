@@ -10,6 +10,7 @@ import signal
 import sqlite3
 from base64 import b64encode
 from contextlib import asynccontextmanager, contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -212,3 +213,10 @@ def test_row_16_a_full_disk_fails_nobody_for_want_of_a_log():
         logger = _Gathered(out)
         logger.error(b"a line")
         logger.flush()
+
+
+def test_row_16_nor_does_a_stream_that_somebody_closed():
+    out = BytesIO()
+    logger = _Gathered(out)
+    out.close()
+    logger.error(b"a line")
