@@ -103,9 +103,7 @@ class _Gathered:
         with self._lock:
             held, self._lines, self._size = self._lines, [], 0
             if held:
-                with suppress(
-                    OSError, ValueError
-                ):  # nor a full disk nor a closed stream may fail whoever wanted a line
+                with suppress(OSError, ValueError):  # a full disk or a closed stream fails nobody who wanted a line
                     self._out.write(b"\n".join(held) + b"\n")
                     self._out.flush()
 
