@@ -156,7 +156,7 @@ def combined(way: Way, row: Row, seen: Seen, missing: int) -> tuple[int | None, 
 
 def silent(absent: Iterable[str], fact: InputFacts, slug: str) -> int:
     """How many of the absent could have scored this category here."""
-    return sum(_can_see(fact.sees.get(provider), slug) for provider in absent)
+    return sum(can_see(fact.sees.get(provider), slug) for provider in absent)
 
 
 def absentees(policy: Policy, fact: InputFacts, seen: Seen) -> Set[str]:
@@ -167,7 +167,7 @@ def absentees(policy: Policy, fact: InputFacts, seen: Seen) -> Set[str]:
     return {*(answer.outcome.provider for answer in fact.answers), *policy.expected} - answered
 
 
-def _can_see(sees: frozenset[str] | None, slug: str) -> bool:
+def can_see(sees: frozenset[str] | None, slug: str) -> bool:
     """A provider the route does not know might see anything."""
     if sees is None or slug in sees:
         return True

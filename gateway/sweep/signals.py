@@ -15,7 +15,7 @@ import polars as pl
 from gateway.domain import FULL, Modality
 from gateway.policy.policy import NEVER, Policy, Rule
 from gateway.policy.schema import quorum
-from gateway.policy.tally import LISTED
+from gateway.policy.tally import LISTED, can_see
 from gateway.sweep.layout import Voice
 from gateway.sweep.manifest import Part
 
@@ -145,7 +145,7 @@ class Signals:
 
     def silent(self, slug: str) -> list[pl.Expr]:
         """Of each that can score it, whether it gave no answer."""
-        return [self._absent(name) for name in self.providers if _can_see(self._sees.get(name), slug)]
+        return [self._absent(name) for name in self.providers if can_see(self._sees.get(name), slug)]
 
     def unsure(self, slug: str) -> list[pl.Expr]:
         """Of each, whether it answered, and reports only from a number on that is above what rules ask for."""
@@ -262,8 +262,3 @@ def _divided(total: pl.Expr, by: pl.Expr) -> pl.Expr:
     whole, rest = total // by, total % by
     up = (2 * rest > by) | ((2 * rest == by) & (whole % 2 == 1))
     return pl.when(by > 0).then(whole + up.cast(pl.Int64))
-
-
-def _can_see(sees: frozenset[str] | None, slug: str) -> bool:
-    """As tally.py has it: a provider the route does not know might see anything."""
-    return sees is None or slug in sees or any(each.startswith(f"{slug}/") for each in sees)
