@@ -7,7 +7,6 @@ import random
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from functools import partial
 from typing import Any
 
 import structlog
@@ -81,10 +80,10 @@ async def _leave_to_the_frame(request: web.Request) -> None:
 
 def _desk(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
     async def opened(app: web.Application) -> AsyncIterator[None]:
-        metrics = Metrics()
+        admission = Admission(config.limits.concurrency)
+        metrics = Metrics(admission)
         async with open_service(config, metrics) as service:
             keyring = Keyring(_fixed_keys(config), _clear_keys(config))
-            admission = Admission(config.limits.concurrency)
             allowances = Allowances(service.purse.today, service.rates.take)
             spoken, room = learn(service.taxonomy), Room(config.limits.held)
             app[DESK] = desk = Desk(service, keyring, metrics, spoken, admission, allowances, room)
@@ -93,7 +92,8 @@ def _desk(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
             always: list[Coroutine[Any, Any, None]] = [
                 _follow_keys(desk),
                 _follow_policies(desk),
-                feel(Brake(admission), partial(metrics.lagged, admission)),
+                feel(Brake(admission), metrics.lagged),
+                metrics.gathered.keep_handing_over(),
                 service.payer.run(),
             ]
             if service.hints:
@@ -190,7 +190,6 @@ async def _admitted(visit: Visit, endpoint: Endpoint) -> web.StreamResponse:
     if not endpoint.signed:
         await desk.allowances.take(visit.caller)
     desk.admission.enter(batch=batch)
-    desk.metrics.in_flight.inc()
     try:
         if EXPECT in visit.request.headers:
             await _go_on(visit.request)
@@ -203,7 +202,6 @@ async def _admitted(visit: Visit, endpoint: Endpoint) -> web.StreamResponse:
         return await endpoint.handle(visit)
     finally:
         desk.admission.leave(batch=batch)
-        desk.metrics.in_flight.dec()
 
 
 def _plain_http(error: web.HTTPException, visit: Visit) -> RequestError:

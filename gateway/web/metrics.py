@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -15,6 +14,7 @@ from gateway.dispatch.breaker import Circuit, State
 from gateway.domain import Action, Answer, Aside, Modality
 from gateway.record import Record, Revision
 from gateway.web.admission import Admission
+from gateway.web.gathered import Gathered
 from gateway.witness import Witness
 
 log = structlog.get_logger("modgate.metrics")
@@ -30,13 +30,14 @@ _STATES = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
 class Metrics(Witness):
     """One per process. The web counts requests itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
         self.registry = into = CollectorRegistry()
         self._requests = Counter("modgate_requests", "Answers sent", ["route", "status"], registry=into)
         self._seconds = Histogram(
             "modgate_request_seconds", "From the first byte to the answer", buckets=_SECONDS, registry=into
         )
-        self.in_flight = Gauge(
+        self._in_flight = Gauge(
             "modgate_in_flight", "Submissions being moderated", multiprocess_mode="livesum", registry=into
         )
         self._refused = Counter(
@@ -107,70 +108,66 @@ class Metrics(Witness):
             "modgate_redis_lost", "Processes that share nothing now", multiprocess_mode="livesum", registry=into
         )
         self._redis_missed = Counter("modgate_redis_missed", "Done without Redis", ["purpose", "reason"], registry=into)
-        self._children: dict[tuple[Any, ...], Any] = {}
+        self.gathered = Gathered()
         self._alarmed: set[tuple[str, str]] = set()
 
     def decided(self, record: Record) -> None:
         """Count one decision and everything that led to it."""
-        policy = record.policy.name
-        self._of(self._decisions, policy, record.action, "true" if record.degraded else "false").inc()
+        counts, policy = self.gathered.counts, record.policy.name
+        counts[self._decisions, policy, record.decision.action, "true" if record.degraded else "false"] += 1
         for code in {reason.code for reason in record.decision.reasons}:
-            self._of(self._reasons, policy, code).inc()
+            counts[self._reasons, policy, code] += 1
         for answer in record.answers:
             self._notice_answer(answer)
         for aside in record.asides:
-            self._of(self._asides, aside.policy, aside.role, _against(record.action, aside)).inc()
+            counts[self._asides, aside.policy, aside.role, _against(record.action, aside)] += 1
         if record.saved:
-            self._saved.inc(record.saved)
+            counts[self._saved,] += record.saved
 
     def _notice_answer(self, answer: Answer) -> None:
-        outcome = answer.outcome
+        counts, outcome = self.gathered.counts, answer.outcome
         provider = outcome.provider
-        self._of(self._answers, provider, outcome.status, answer.role.value).inc()
-        self._of(self._vendors, provider).observe(outcome.latency_ms / 1000)
+        counts[self._answers, provider, outcome.status, answer.role] += 1
+        self.gathered.seconds[self._vendors, provider].append(outcome.latency_ms / 1000)
         if outcome.attempts > 1:
-            self._of(self._retries, provider).inc(outcome.attempts - 1)
+            counts[self._retries, provider] += outcome.attempts - 1
         for signal in answer.reading.signals if answer.reading else ():
             if signal.category.startswith("unmapped/"):
-                self._of(self._unmapped, provider).inc()
+                counts[self._unmapped, provider] += 1
                 self._alarm(provider, signal.label)
 
     def refused(self, code: str) -> None:
         """Count one request for which there was no room."""
-        self._of(self._refused, code).inc()
+        self.gathered.counts[self._refused, code] += 1
 
-    def lagged(self, admission: Admission, lag: float) -> None:
+    def lagged(self, lag: float) -> None:
         """The loop was late by so many seconds."""
         self._lag.observe(lag)
-        self._cap.set(admission.cap)
+        self._take_stock()
+
+    def _take_stock(self) -> None:
+        self._cap.set(self._admission.cap)
+        self._in_flight.set(self._admission.in_flight)
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Count one answer."""
-        self._of(self._requests, route, str(status)).inc()
-        self._seconds.observe(seconds)
-
-    def _of(self, metric: Any, *labels: str) -> Any:
-        """The child for these labels, found once: looking it up costs more than counting."""
-        key = (id(metric), *labels)
-        child = self._children.get(key)
-        if child is None:
-            child = self._children[key] = metric.labels(*labels)
-        return child
+        self.gathered.counts[self._requests, route, str(status)] += 1
+        self.gathered.seconds[self._seconds,].append(seconds)
 
     def came_late(self, record: Record, late: Sequence[Answer], revision: Revision | None) -> None:
         for answer in late:
-            self._of(self._late, answer.outcome.provider, answer.role, answer.outcome.status).inc()
+            self._late.labels(answer.outcome.provider, answer.role, answer.outcome.status).inc()
         if revision is not None:
-            self._of(self._revised, revision.cause).inc()
+            self._revised.labels(revision.cause).inc()
             log.error("decision_revised", decision=record.id, was=record.action, action=revision.decision.action)
 
     def circuit_changed(self, provider: str, operation: Modality, circuit: Circuit) -> None:
-        self._of(self._circuits, provider, operation).set(_STATES[circuit.state])
+        self._circuits.labels(provider, operation).set(_STATES[circuit.state])
         tell = log.info if circuit.state is State.CLOSED else log.error
         tell("circuit", provider=provider, operation=operation, state=circuit.state, reason=circuit.reason)
 
     def probed(self, provider: str, probe: str, well: bool) -> None:
-        self._of(self._canaries, provider, probe).set(0 if well else 1)
+        self._canaries.labels(provider, probe).set(0 if well else 1)
 
     def owing(self, count: int, oldest: float | None) -> None:
         self._debt.set(count)
@@ -178,16 +175,16 @@ class Metrics(Witness):
 
     def paid(self, record: Record, was: Action, now: Action) -> None:
         outcome = "confirmed" if now is was else "tightened" if now.strictness > was.strictness else "relaxed"
-        self._of(self._debt_paid, outcome).inc()
-        self._of(self._revised, "debt").inc()
+        self._debt_paid.labels(outcome).inc()
+        self._revised.labels("debt").inc()
         if now is not was:
             log.error("decision_revised", decision=record.id, was=was, action=now, cause="debt")
 
     def debt_lost(self, reason: str, many: int = 1) -> None:
-        self._of(self._debt_lost, reason).inc(many)
+        self._debt_lost.labels(reason).inc(many)
 
     def drilled(self, provider: str, scenario: str, on: bool) -> None:
-        self._of(self._drills, provider, scenario).set(1 if on else 0)
+        self._drills.labels(provider, scenario).set(1 if on else 0)
 
     def redis_changed(self, well: bool, why: str) -> None:
         self._redis_lost.set(0 if well else 1)
@@ -197,7 +194,7 @@ class Metrics(Witness):
             log.error("redis_lost", error=why, hint="each process now limits and remembers for itself")
 
     def redis_missed(self, purpose: str, why: str) -> None:
-        self._of(self._redis_missed, purpose, why).inc()
+        self._redis_missed.labels(purpose, why).inc()
 
     def policy_changed(self, why: str) -> None:
         """A policy file changed; `why` it was not taken up is empty where it was."""
@@ -219,6 +216,8 @@ class Metrics(Witness):
 
     def exposition(self) -> bytes:
         """The text format, over all workers of this machine where there are several."""
+        self.gathered.hand_over()
+        self._take_stock()
         if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
             return generate_latest(self.registry)
         together = CollectorRegistry()
