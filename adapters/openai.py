@@ -70,18 +70,12 @@ class Adapter(VendorAdapter):
 
     def read(self, reply: Reply) -> Iterator[Finding | Opinion | Minimum]:
         [result] = reply["results"]
-        applied = result.get("category_applied_input_types")
-        for label, score in result["category_scores"].items():
-            if score is None:
-                raise ValueError(f"the score of '{label}' is null")  # it would read as "did not look"
-            if applied is None:  # compatible servers leave it out; our table knows which labels can be about an image
-                yield Finding(label, score)
-                continue
-            kinds = applied[label]
-            if not isinstance(kinds, list):
-                raise TypeError(f"the applied types of '{label}' are no list")
-            looked = looked_at(tuple(kinds))
-            yield Finding(label, score if looked else None, looked)  # None: did not look. Never 0
+        applied, scores = result.get("category_applied_input_types"), result["category_scores"]
+        if None in scores.values():
+            raise ValueError("a score is null")  # it would read as "did not look"
+        if applied is None:  # compatible servers leave it out; our table knows which labels can be about an image
+            return map(Finding, scores, scores.values())
+        return map(_finding, scores, scores.values(), [applied[label] for label in scores])
 
     def version(self, reply: Reply) -> str:
         return word(reply["model"])
@@ -91,10 +85,17 @@ class Adapter(VendorAdapter):
         return next((name for name in names if name in self.faults), names[0][:80] if names else None)
 
 
+def _finding(label: str, score: float, kinds: Any) -> Finding:
+    if type(kinds) is not list:
+        raise TypeError(f"the applied types of '{label}' are no list")
+    looked = looked_at(*kinds)
+    return Finding(label, score if looked else None, looked)  # None: did not look. Never 0
+
+
 @lru_cache(16)
-def looked_at(kinds: tuple[str, ...]) -> frozenset[Modality]:
-    """`("text", "image")` in our words; ValueError for a kind nobody has documented."""
-    return frozenset(Modality(kind) for kind in kinds)
+def looked_at(*kinds: str) -> frozenset[Modality]:
+    """`"text", "image"` in our words; ValueError for a kind nobody has documented."""
+    return frozenset(map(Modality, kinds))
 
 
 def word(said: Any) -> str:

@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
@@ -263,8 +263,7 @@ class VendorAdapter(ABC):
         except (LookupError, TypeError, ValueError, AttributeError) as surprise:
             detail = f"the answer is not of the documented shape: {type(surprise).__name__} {str(surprise)[:120]}"
             raise VendorDrift(detail, http=reply.status, raw=reply.body[:2048]) from surprise
-        findings = tuple([word for word in said if isinstance(word, Finding)])
-        others = [word for word in said if not isinstance(word, Finding)] if len(findings) < len(said) else []
+        findings, others = _apart(said)
         return Look(
             findings=findings,
             opinion=next((word for word in others if isinstance(word, Opinion)), None),
@@ -284,6 +283,12 @@ class VendorAdapter(ABC):
             kind = VendorUnavailable if status >= 500 else VendorRejected if status >= 400 else VendorDrift
         detail = f"HTTP {status}" + (f" {code}" if code else "")
         return kind(detail, http=status, retry_after=retry_after(reply.headers), raw=reply.body[:2048])
+
+
+def _apart(said: list[Finding | Opinion | Minimum]) -> tuple[tuple[Finding, ...], list[Opinion | Minimum]]:
+    """The findings, and what else was said: most vendors give nothing but findings."""
+    others = [] if set(map(type, said)) == {Finding} else [word for word in said if not isinstance(word, Finding)]
+    return tuple([word for word in said if isinstance(word, Finding)] if others else cast(list[Finding], said)), others
 
 
 class LocalAdapter(ABC):

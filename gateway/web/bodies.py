@@ -18,7 +18,7 @@ from gateway.errors import BadContent, TooLarge
 from gateway.patience import within
 from gateway.suggest import did_you_mean
 from gateway.web.cutting import Cuts, cut
-from gateway.web.room import SHARE
+from gateway.web.room import FREE, SHARE
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -68,6 +68,9 @@ async def read_body(request: web.Request) -> bytes:
     kept: bytes | None = request.pop(_BODY, None)
     if kept is not None:
         return kept
+    content = request.content
+    if content.is_eof() and content.total_bytes <= min(FREE, request.client_max_size):  # it came whole, with its head
+        return content.read_nowait()
     coming, held = _Coming(request), BytesIO()
     await coming.begin()
     while chunk := await coming.readany():

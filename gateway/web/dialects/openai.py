@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
 
 import orjson
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-from gateway.domain import FULL, Action, CategoryVerdict, Content, Modality, State, worst
+from gateway.domain import FULL, Action, Content, Modality, State, worst
 from gateway.errors import BadContent, RequestError
 from gateway.intake import Intake, Picture
 from gateway.policy.book import PolicyBook
@@ -175,8 +175,8 @@ async def _together(parts: list[Part], intake: Intake) -> Content:
 
 
 def _answer(model: str | None, records: list[Record], policies: PolicyBook) -> dict[str, Any]:
-    results = [_result(record, policy_of(record, policies)) for record in records]
-    action = worst([record.action for record in records])
+    results = [_result(record, policies) for record in records]
+    action = worst([record.decision.action for record in records])
     return {
         "id": "modr-" + records[0].id.removeprefix("mod_"),
         "model": model or "modgate",
@@ -186,29 +186,44 @@ def _answer(model: str | None, records: list[Record], policies: PolicyBook) -> d
             "id": records[0].id,
             "action": action.value,
             "decisions": [
-                beside(record, [name for name, kinds in result["category_applied_input_types"].items() if not kinds])
+                beside(record, _not_assessed(result["category_applied_input_types"]))
                 for record, result in zip(records, results, strict=True)
             ],
         },
     }
 
 
-def _result(record: Record, policy: Policy) -> dict[str, Any]:
+def _result(record: Record, policies: PolicyBook) -> dict[str, Any]:
     verdicts = record.decision.categories
-    found = [verdicts.get(slug) for slug in SLUGS]
-    stopped = _with_parents(record, Action.REVIEW)
-    heights = [verdict.score / FULL if verdict and verdict.score else 0.0 for verdict in found]
+    scores: dict[str, float] = {}
+    looked: dict[str, Collection[Modality]] = {}
+    everything = (record.content[0].type,)  # that was sent: of a single input the verdict itself says who looked
+    for name, verdict in zip(CATEGORIES, map(verdicts.get, SLUGS), strict=True):
+        if verdict is None or verdict.state is not State.SCORED:
+            scores[name], looked[name] = 0.0, ()
+        else:
+            scores[name], looked[name] = (verdict.score or 0) / FULL, everything
+    if len(record.content) > 1:
+        looked = _looked_at(record, policy_of(record, policies))
     return {
-        "flagged": record.action is not Action.ALLOW,
-        "categories": dict(zip(CATEGORIES, [slug in stopped for slug in SLUGS], strict=True)),
-        "category_scores": dict(zip(CATEGORIES, heights, strict=True)),
-        "category_applied_input_types": dict(zip(CATEGORIES, _looked_at(record, found, policy), strict=True)),
+        "flagged": record.decision.action is not Action.ALLOW,
+        "categories": _stopped(record),
+        "category_scores": scores,
+        "category_applied_input_types": looked,
     }
+
+
+def _stopped(record: Record) -> dict[str, bool]:
+    """For which categories the policy says review or block."""
+    stopped = _with_parents(record, Action.REVIEW)
+    if not stopped:
+        return dict.fromkeys(CATEGORIES, False)
+    return {name: slug in stopped for name, slug in CATEGORIES.items()}
 
 
 def _with_parents(record: Record, least: Action) -> set[str]:
     """The categories for which the policy says this much or more, and their parents."""
-    if record.action.strictness < least.strictness:
+    if record.decision.action.strictness < least.strictness:
         return set()
     return {
         relative
@@ -218,31 +233,33 @@ def _with_parents(record: Record, least: Action) -> set[str]:
     }
 
 
-def _looked_at(record: Record, found: list[CategoryVerdict | None], policy: Policy) -> list[Collection[Modality]]:
-    """For each of SLUGS, what it was looked for in: text before image. Silence counts where the policy relies on it."""
-    if len(record.content) == 1:
-        only = (record.content[0].type,)
-        return [only if verdict and verdict.state is State.SCORED else () for verdict in found]
+def _looked_at(record: Record, policy: Policy) -> dict[str, Collection[Modality]]:
+    """What each category was looked for in: text before image. Silence counts where the policy relies on it."""
     seen: dict[str, set[Modality]] = {}
     for answer in record.answers:
         for signal in answer.reading.signals if answer.reading else ():
             if signal.score is not None or low_enough(policy.rule_for(signal.category), signal.below):
                 for slug in kin(signal.category):
                     seen.setdefault(slug, set()).add(record.content[signal.input].type)
-    return [sorted(seen.get(slug, ()), reverse=True) for slug in SLUGS]
+    return {name: sorted(seen.get(slug, ()), reverse=True) for name, slug in CATEGORIES.items()}
+
+
+def _not_assessed(looked: Mapping[str, Collection[Modality]]) -> list[str]:
+    return [] if all(looked.values()) else [name for name, kinds in looked.items() if not kinds]
 
 
 def _summary(results: list[dict[str, Any]], records: list[Record], action: Action) -> dict[str, Any]:
     """EvoLink's block: flagged and violations at high risk only, as that vendor documents them."""
-    scores = max([result["category_scores"] for result in results], key=lambda scores: max(scores.values()))
+    # of equals the narrower: a name that goes on is later
+    all_scores = [result["category_scores"] for result in results]
+    score, name = max([max(zip(scores.values(), scores, strict=True)) for scores in all_scores])
     blocked = set().union(*[_with_parents(record, Action.BLOCK) for record in records])
-    top = max(scores, key=lambda name: (scores[name], name))  # of equals the narrower: a name that goes on is later
     return {
         "risk_level": action.risk,
         "flagged": action is Action.BLOCK,
         "violations": [name for name, slug in CATEGORIES.items() if slug in blocked] if blocked else [],
-        "max_score": scores[top],
-        "max_category": top,
+        "max_score": score,
+        "max_category": name,
     }
 
 
