@@ -14,11 +14,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
-from gateway.frozen import frozen
+from gateway.frozen import frozen, kept
 
 FULL = 10_000  # the score that is written 1.0 outside
 
@@ -108,7 +107,7 @@ class Text:
 
     text: str
 
-    @cached_property
+    @kept
     def digest(self) -> str:
         """SHA-256 (hex) of its UTF-8."""
         return sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -27,7 +27,7 @@ from gateway.policy.policy import Policy
 from gateway.policy.standing import Company
 from gateway.policy.tally import InputFacts
 from gateway.record import PolicyName, Record, Timings, Unheard, digest
-from gateway.replay import Sees, facts_of
+from gateway.replay import facts_of
 from gateway.suggest import did_you_mean
 
 
@@ -133,7 +133,7 @@ class Moderator:
                 "route_is_gone", f"There is no route '{record.route}' any more.", hint="Put it back for this."
             )
         here = policy.under(record.context, record.tenant)
-        return explain(here, facts_of(record, _seen_on(self._routes[record.route])))
+        return explain(here, facts_of(record, {record.route: self._routes[record.route].sees}))
 
     def _record(
         self,
@@ -238,7 +238,7 @@ def _fact(
     return InputFacts(
         modality=part.modality,
         answers=tuple([answer for answer in answers if answer.input == index]),
-        sees={provider.name: provider.sees[part.modality] for provider in leg.providers},
+        sees=route.sees[part.modality],
         need=leg.need,
         unseen=part.unseen if isinstance(part, Image) else 0,
         place=index,
@@ -247,25 +247,20 @@ def _fact(
     )
 
 
-def _seen_on(route: Route) -> Sees:
-    """Who can see what, as the route has it now."""
-    legs = route.legs.items()
-    return {route.name: {modality: {who.name: who.sees[modality] for who in leg.providers} for modality, leg in legs}}
-
-
 def _degraded(answers: tuple[Answer, ...]) -> bool:
     return any(answer.role is Role.ASK and answer.failure for answer in answers)
 
 
 def _saved(content: Content, answers: Sequence[Answer], route: Route) -> float:
     """What those would have cost whom a cascade did not reach."""
+    if not route.cascades:
+        return 0.0
     legs = [(index, route.legs[part.modality]) for index, part in enumerate(content.inputs)]
     cascades = [(index, leg) for index, leg in legs if leg.strategy == "cascade"]
-    asked = {(answer.input, answer.outcome.provider) for answer in answers} if cascades else set()
+    asked = {(answer.input, answer.outcome.provider) for answer in answers}
     return sum(who.price for index, leg in cascades for who in leg.ask if (index, who.name) not in asked)
 
 
 def _tier(answers: tuple[Answer, ...], route: Route) -> int | None:
     """The highest tier that gave a usable answer."""
-    tiers = {provider.name: provider.adapter.tier for leg in route.legs.values() for provider in leg.providers}
-    return max((tiers[answer.outcome.provider] for answer in answers if answer.reading), default=None)
+    return max([route.tiers[answer.outcome.provider] for answer in answers if answer.reading], default=None)

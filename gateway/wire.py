@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cached_property
 from typing import Any, Protocol
 
 import orjson
 
 from gateway.errors import VendorDrift
-from gateway.frozen import frozen
+from gateway.frozen import frozen, kept
 
 ANSWER_CAP = 1024 * 1024  # bytes of body; the longest documented answer of any vendor is some 30 kB
 
@@ -33,7 +32,7 @@ class Call:
     query: Mapping[str, str] | None = None
     about: str = ""
 
-    @cached_property
+    @kept
     def body(self) -> bytes | None:
         """The bytes that are sent."""
         return orjson.dumps(self.json) if self.json is not None else self.data
@@ -53,7 +52,7 @@ class Reply:
         self.body = body
         self.latency_ms = latency_ms
 
-    @cached_property
+    @kept
     def json(self) -> Any:
         """The body as JSON; VendorDrift when it is not (NaN and Infinity are not)."""
         try:

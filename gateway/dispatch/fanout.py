@@ -16,7 +16,7 @@ from gateway.dispatch.shared import Shared
 from gateway.dispatch.strategies import STRATEGIES, WITH_FOLLOWERS, Leg, Round
 from gateway.domain import Answer, Content, Failure, Modality, Reading, Role
 from gateway.errors import VendorDrift
-from gateway.frozen import frozen
+from gateway.frozen import frozen, kept
 
 Outcome = Reading | Failure
 
@@ -27,6 +27,21 @@ class Route:
 
     name: str
     legs: Mapping[Modality, Leg]
+
+    @kept
+    def sees(self) -> Mapping[str, Mapping[str, frozenset[str]]]:
+        """By modality, what each provider whose answer counts can see."""
+        return {kind: {who.name: who.sees[kind] for who in leg.providers} for kind, leg in self.legs.items()}
+
+    @kept
+    def tiers(self) -> Mapping[str, int]:
+        """Of each provider whose answer counts."""
+        return {who.name: who.adapter.tier for leg in self.legs.values() for who in leg.providers}
+
+    @kept
+    def cascades(self) -> bool:
+        """Whether some leg may end before everybody it names was asked."""
+        return any(leg.strategy == "cascade" for leg in self.legs.values())
 
 
 @frozen

@@ -15,7 +15,7 @@ from typing import Any
 
 from gateway.dispatch.question import Provider
 from gateway.domain import Answer, Modality, Role
-from gateway.frozen import frozen
+from gateway.frozen import frozen, kept
 
 WITH_FOLLOWERS = 2 / 3  # of the time left, for a provider after whom others may be asked
 
@@ -38,7 +38,7 @@ class Leg:
     weights: tuple[float, ...] = ()
     near: int | None = None
 
-    @property
+    @kept
     def providers(self) -> tuple[Provider, ...]:
         """All whose answers count."""
         return (*self.ask, *self.fallback)
