@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from itertools import starmap
 from typing import Any, ClassVar
 
 import pybase64
@@ -75,7 +76,12 @@ class Adapter(VendorAdapter):
             raise ValueError("a score is null")  # it would read as "did not look"
         if applied is None:  # compatible servers leave it out; our table knows which labels can be about an image
             return map(Finding, scores, scores.values())
-        return map(_finding, scores, scores.values(), [applied[label] for label in scores])
+        kinds = [applied[label] for label in scores]
+        if set(map(type, kinds)) != {list}:
+            raise TypeError("the applied types of a label are no list")
+        looked = list(starmap(looked_at, kinds))
+        values = [score if where else None for score, where in zip(scores.values(), looked, strict=True)]
+        return map(Finding, scores, values, looked)  # None: did not look. Never 0
 
     def version(self, reply: Reply) -> str:
         return word(reply["model"])
@@ -83,13 +89,6 @@ class Adapter(VendorAdapter):
     def fault_code(self, reply: Reply) -> str | None:
         names = [name for name in (reply["error"].get("code"), reply["error"].get("type")) if isinstance(name, str)]
         return next((name for name in names if name in self.faults), names[0][:80] if names else None)
-
-
-def _finding(label: str, score: float, kinds: Any) -> Finding:
-    if type(kinds) is not list:
-        raise TypeError(f"the applied types of '{label}' are no list")
-    looked = looked_at(*kinds)
-    return Finding(label, score if looked else None, looked)  # None: did not look. Never 0
 
 
 @lru_cache(16)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from operator import attrgetter
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from gateway.dispatch.breaker import Circuit, State
-from gateway.domain import Action, Answer, Aside, Modality
+from gateway.domain import Action, Answer, Aside, Modality, Reading
 from gateway.record import Record, Revision
 from gateway.web.admission import Admission
 from gateway.web.gathered import Gathered
@@ -24,6 +25,7 @@ _LAGS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 _ALARMS_KEPT = 1000  # distinct new labels remembered; a vendor that invents more is logged no further
 
 
+_CATEGORY = attrgetter("category")
 _STATES = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
 
 
@@ -109,6 +111,7 @@ class Metrics(Witness):
         )
         self._redis_missed = Counter("modgate_redis_missed", "Done without Redis", ["purpose", "reason"], registry=into)
         self.gathered = Gathered()
+        self._mapped: set[str] = set()
         self._alarmed: set[tuple[str, str]] = set()
 
     def decided(self, record: Record) -> None:
@@ -131,10 +134,18 @@ class Metrics(Witness):
         self.gathered.seconds[self._vendors, provider].append(outcome.latency_ms / 1000)
         if outcome.attempts > 1:
             counts[self._retries, provider] += outcome.attempts - 1
-        for signal in answer.reading.signals if answer.reading else ():
-            if signal.category.startswith("unmapped/"):
-                counts[self._unmapped, provider] += 1
-                self._alarm(provider, signal.label)
+        if isinstance(outcome, Reading) and not self._mapped.issuperset(map(_CATEGORY, outcome.signals)):
+            self._notice_labels(outcome)
+
+    def _notice_labels(self, reading: Reading) -> None:
+        """Count the labels that no table knows. `_mapped` are our own categories: as many as the taxonomy has."""
+        for signal in reading.signals:
+            root = signal.category.partition("/")[0]
+            if root == "unmapped":
+                self.gathered.counts[self._unmapped, reading.provider] += 1
+                self._alarm(reading.provider, signal.label)
+            elif root != "label":  # those are things seen, of which there is no end
+                self._mapped.add(signal.category)
 
     def refused(self, code: str) -> None:
         """Count one request for which there was no room."""

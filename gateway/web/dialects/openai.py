@@ -11,13 +11,16 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Collection, Mapping
+from functools import lru_cache
+from itertools import repeat
+from operator import attrgetter
 from typing import Annotated, Any, Literal
 
 import orjson
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-from gateway.domain import FULL, Action, Content, Modality, State, worst
+from gateway.domain import FULL, Action, CategoryVerdict, Content, Modality, State, worst
 from gateway.errors import BadContent, RequestError
 from gateway.intake import Intake, Picture
 from gateway.policy.book import PolicyBook
@@ -194,23 +197,27 @@ def _answer(model: str | None, records: list[Record], policies: PolicyBook) -> d
 
 
 def _result(record: Record, policies: PolicyBook) -> dict[str, Any]:
-    verdicts = record.decision.categories
-    scores: dict[str, float] = {}
-    looked: dict[str, Collection[Modality]] = {}
-    everything = (record.content[0].type,)  # that was sent: of a single input the verdict itself says who looked
-    for name, verdict in zip(CATEGORIES, map(verdicts.get, SLUGS), strict=True):
-        if verdict is None or verdict.state is not State.SCORED:
-            scores[name], looked[name] = 0.0, ()
-        else:
-            scores[name], looked[name] = (verdict.score or 0) / FULL, everything
-    if len(record.content) > 1:
+    found = list(map(record.decision.categories.get, SLUGS, repeat(_UNSEEN)))
+    if len(record.content) == 1:  # what its verdicts say, they say of it
+        looked = _looked_at_one(tuple(map(_STATE, found)), record.content[0].type)
+    else:
         looked = _looked_at(record, policy_of(record, policies))
     return {
         "flagged": record.decision.action is not Action.ALLOW,
         "categories": _stopped(record),
-        "category_scores": scores,
+        "category_scores": dict(zip(CATEGORIES, [(score or 0) / FULL for score in map(_SCORE, found)], strict=True)),
         "category_applied_input_types": looked,
     }
+
+
+_UNSEEN = CategoryVerdict(None, State.NOT_COVERED, Action.ALLOW, {})
+_STATE, _SCORE = attrgetter("state"), attrgetter("score")
+
+
+@lru_cache(256)
+def _looked_at_one(states: tuple[State, ...], kind: Modality) -> Mapping[str, Collection[Modality]]:
+    """For which categories this input was looked at, by the states of SLUGS."""
+    return {name: (kind,) if state is State.SCORED else () for name, state in zip(CATEGORIES, states, strict=True)}
 
 
 def _stopped(record: Record) -> dict[str, bool]:
@@ -233,7 +240,7 @@ def _with_parents(record: Record, least: Action) -> set[str]:
     }
 
 
-def _looked_at(record: Record, policy: Policy) -> dict[str, Collection[Modality]]:
+def _looked_at(record: Record, policy: Policy) -> Mapping[str, Collection[Modality]]:
     """What each category was looked for in: text before image. Silence counts where the policy relies on it."""
     seen: dict[str, set[Modality]] = {}
     for answer in record.answers:
