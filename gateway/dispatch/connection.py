@@ -38,6 +38,7 @@ class Connection(asyncio.Protocol):
         self._alive = alive
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
+        self._parser = HttpResponseParser(self)  # for every answer: after one that is whole it begins anew
         self._waiter: asyncio.Future[Answer] | None = None
         self._chunks: list[bytes] = []
         self._size = 0
@@ -75,7 +76,6 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def _start(self) -> None:
-        self._parser = HttpResponseParser(self)
         self._answer: Answer | None = None
         self._headers: dict[str, str] = {}
         self._framing = 0
