@@ -102,51 +102,26 @@ class _Book:
     """Who is asked what in one submission, so that a shared question is put once."""
 
     def __init__(self, content: Content, route: Route, asker: Asker, guidance: Guidance):
-        self._content = content
-        self._route = route
-        self._asker = asker
-        self._guidance = guidance
-        self._texts = [index for index, part in enumerate(content.inputs) if part.modality is Modality.TEXT]
-        self._images = [index for index, part in enumerate(content.inputs) if part.modality is Modality.IMAGE]
-        self._began = asyncio.get_running_loop().time()
-        self._shared: dict[tuple[str, tuple[int, ...]], Shared[Outcome]] = {}
+        self.content = content
+        self.route = route
+        self.guidance = guidance
+        self.began = asyncio.get_running_loop().time()
         self.pending: list[Pending] = []
+        self._asker = asker
+        kinds = [part.modality for part in content.inputs]
+        self._texts = [index for index, kind in enumerate(kinds) if kind is Modality.TEXT]
+        self._images = [index for index, kind in enumerate(kinds) if kind is Modality.IMAGE]
+        self._shared: dict[tuple[str, tuple[int, ...]], Shared[Outcome]] = {}
 
     async def answers(self, index: int) -> list[Answer]:
-        modality = self._content.inputs[index].modality
-        leg = self._route.legs[modality]
-        deadline = Deadline(self._began + leg.deadline)
-        closed = False
-
-        async def ask_one(provider: Provider, role: Role, share: float) -> Answer:
-            inputs = self._together_with(index, provider)
-            if len(inputs) == 1:
-                outcome = await self._put(inputs, provider, deadline, share)
-            else:
-                outcome = await self._share(inputs, provider, deadline, share)
-            answer = Answer(index, role, _about(index, outcome))
-            nonlocal closed
-            closed = closed or (role is not Role.SHADOW and self._guidance.closed(answer))
-            return answer
-
-        def left() -> float:
-            """Seconds for asking anybody further."""
-            return 0.0 if closed else deadline.left()
-
-        def linger(provider: Provider, role: Role, task: asyncio.Task[Answer]) -> None:
-            self.pending.append(Pending(index, provider.name, role, task))
-
-        def settled(answers: Sequence[Answer], remaining: Sequence[Provider]) -> bool:
-            return self._guidance.settled(index, answers, remaining)
-
-        for provider in leg.shadow:
-            linger(provider, Role.SHADOW, asyncio.create_task(ask_one(provider, Role.SHADOW, 1.0)))
-        way = Round(leg, modality, self._guidance.subject, ask_one, left, settled, linger)
-        return await self._filled(index, way, await STRATEGIES[leg.strategy](way))
+        way = _Way(self, index)
+        for provider in way.leg.shadow:
+            way.linger(provider, Role.SHADOW, asyncio.create_task(way.put(provider, Role.SHADOW, 1.0)))
+        return await self._filled(index, way, await STRATEGIES[way.leg.strategy](way))
 
     async def _filled(self, index: int, way: Round, answers: list[Answer]) -> list[Answer]:
         """Ask those fallbacks that can see what had to be seen and was not, before the policy has to give up."""
-        while way.unasked and (holes := self._guidance.holes(index, answers)) and (further := way.next_able(holes)):
+        while way.unasked and (holes := self.guidance.holes(index, answers)) and (further := way.next_able(holes)):
             answers.append(await way.one(further, Role.FALLBACK))
         return answers
 
@@ -155,28 +130,35 @@ class _Book:
         for pending in self.pending:
             pending.task.cancel()
 
+    async def outcome(self, index: int, provider: Provider, deadline: Deadline, share: float) -> Outcome:
+        """What a provider says of an input, and of those that are asked about together with it."""
+        inputs = self._together_with(index, provider)
+        if len(inputs) == 1:
+            return await self._put(inputs, provider, deadline, share)
+        return await self._share(inputs, provider, deadline, share)
+
     def _together_with(self, index: int, provider: Provider) -> tuple[int, ...]:
         """The inputs that go in one question with this one. A caption goes with every picture it stands beside."""
-        if not (provider.adapter.together and self._texts and self._images):
+        if not (self._texts and self._images and provider.adapter.together):
             return (index,)
-        legs = self._route.legs
+        legs = self.route.legs
         if not all(provider in legs[modality].providers for modality in (Modality.TEXT, Modality.IMAGE)):
             return (index,)
-        if self._content.inputs[index].modality is Modality.IMAGE:
+        if self.content.inputs[index].modality is Modality.IMAGE:
             return (self._texts[0], index)
         asked_of_images = provider in legs[Modality.IMAGE].ask
         return (index, self._images[0]) if asked_of_images else (index,)
 
     def _question(self, inputs: tuple[int, ...]) -> Question:
-        parts = tuple(self._content.inputs[index] for index in inputs)
+        parts = tuple([self.content.inputs[index] for index in inputs])
         where = {part.modality: index for part, index in zip(parts, inputs, strict=True)}
-        return Question(Content(parts, self._content.context), where)
+        return Question(Content(parts, self.content.context), where)
 
     async def _share(self, inputs: tuple[int, ...], provider: Provider, deadline: Deadline, share: float) -> Outcome:
         """One question for all these inputs. It has as long as the longest of their legs; each waits for its own."""
         started = asyncio.get_running_loop().time()
-        legs = [self._route.legs[self._content.inputs[index].modality] for index in inputs]
-        longest = Deadline(self._began + max(leg.deadline for leg in legs))
+        legs = [self.route.legs[self.content.inputs[index].modality] for index in inputs]
+        longest = Deadline(self.began + max(leg.deadline for leg in legs))
         key = (provider.name, inputs)
         shared = self._shared.get(key)
         if shared is None or shared.given_up:
@@ -191,8 +173,37 @@ class _Book:
             return in_vain(provider, inputs, "no answer in time; another input waits longer for it", waited)
 
     async def _put(self, inputs: tuple[int, ...], provider: Provider, deadline: Deadline, share: float) -> Outcome:
-        near = self._route.legs[Modality.IMAGE].near
-        return await self._asker.put(self._guidance.tenant, self._question(inputs), provider, deadline, share, near)
+        near = self.route.legs[Modality.IMAGE].near
+        return await self._asker.put(self.guidance.tenant, self._question(inputs), provider, deadline, share, near)
+
+
+class _Way(Round):
+    """How one input of a submission gets its answers."""
+
+    def __init__(self, book: _Book, index: int):
+        modality = book.content.inputs[index].modality
+        leg = book.route.legs[modality]
+        super().__init__(leg, modality, book.guidance.subject)
+        self._book = book
+        self._index = index
+        self._deadline = Deadline(book.began + leg.deadline)
+        self._closed = False  # a person has to see this: nobody further gets it
+
+    async def put(self, provider: Provider, role: Role, share: float) -> Answer:
+        outcome = await self._book.outcome(self._index, provider, self._deadline, share)
+        answer = Answer(self._index, role, _about(self._index, outcome))
+        if role is not Role.SHADOW and self._book.guidance.closed(answer):
+            self._closed = True
+        return answer
+
+    def left(self) -> float:
+        return 0.0 if self._closed else self._deadline.left()
+
+    def settled(self, answers: Sequence[Answer], remaining: Sequence[Provider]) -> bool:
+        return self._book.guidance.settled(self._index, answers, remaining)
+
+    def linger(self, provider: Provider, role: Role, task: asyncio.Task[Answer]) -> None:
+        self._book.pending.append(Pending(self._index, provider.name, role, task))
 
 
 def _about(index: int, outcome: Outcome) -> Outcome:

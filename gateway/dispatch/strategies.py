@@ -8,10 +8,9 @@ answer is kept as late evidence.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from hashlib import blake2b
-from typing import Any
 
 from gateway.dispatch.question import Provider
 from gateway.domain import Answer, Modality, Role
@@ -44,29 +43,30 @@ class Leg:
         return (*self.ask, *self.fallback)
 
 
-Put = Callable[[Provider, Role, float], Coroutine[Any, Any, Answer]]
+class Round(ABC):
+    """One input on its way through a leg. `subject` is what is split by; `unasked` are the fallbacks nobody asked."""
 
+    def __init__(self, leg: Leg, operation: Modality, subject: str):
+        self.leg = leg
+        self.operation = operation
+        self.subject = subject
+        self.unasked = list(leg.fallback)
 
-@dataclass(slots=True)
-class Round:
-    """One input on its way through a leg.
+    @abstractmethod
+    async def put(self, provider: Provider, role: Role, share: float) -> Answer:
+        """Ask one provider, which may take this share of the time that is left."""
 
-    `put` asks one provider, with the share of the remaining time it may take; `settled` says whether no answer of those
-    that remain could change the outcome; `linger` takes questions whose answer is not waited for; `subject` is what is
-    split by.
-    """
+    @abstractmethod
+    def left(self) -> float:
+        """Seconds for asking anybody further."""
 
-    leg: Leg
-    operation: Modality
-    subject: str
-    put: Put
-    left: Callable[[], float]
-    settled: Callable[[Sequence[Answer], Sequence[Provider]], bool]
-    linger: Callable[[Provider, Role, asyncio.Task[Answer]], None]
-    unasked: list[Provider] = field(init=False)
+    @abstractmethod
+    def settled(self, answers: Sequence[Answer], remaining: Sequence[Provider]) -> bool:
+        """Whether no answer of those that remain could change the outcome."""
 
-    def __post_init__(self) -> None:
-        self.unasked = list(self.leg.fallback)
+    @abstractmethod
+    def linger(self, provider: Provider, role: Role, task: asyncio.Task[Answer]) -> None:
+        """Take a question whose answer is not waited for."""
 
     async def one(self, provider: Provider, role: Role) -> Answer:
         """Ask one, leaving time for those who might come after it."""
