@@ -12,12 +12,12 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 import pybase64
+from msgspec.structs import replace
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from gateway.adapter import Address, Call, Reply, VendorAdapter, VendorSettings, one_image_each

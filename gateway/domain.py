@@ -6,18 +6,20 @@ ours: a category of the taxonomy and a score. A *policy* turns signals and gaps 
 Scores are integers 0..10,000 everywhere inside, rounded half to even once, where a finding becomes a signal. So no
 comparison in any back end is a comparison of floats. Null is "nobody looked", and never 0.
 
-Nothing here is changed once made (see frozen.py).
+Nothing here is changed once made. A request makes dozens of these, so they are msgspec's structs: one is made in a
+fifth of the time that a dataclass takes, and written as JSON in a third (measured 2026-11).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from gateway.frozen import frozen, kept
+from msgspec import Struct, field
+
+from gateway.frozen import kept
 
 FULL = 10_000  # the score that is written 1.0 outside
 
@@ -74,8 +76,7 @@ class Role(StrEnum):
     SHADOW = "shadow"
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """One picture as a vendor gets it: normalised, without metadata.
 
     `url` is an address of ours where these very bytes can be had for a while, for vendors that take nothing else.
@@ -88,8 +89,7 @@ class View:
     url: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(Struct, frozen=True):
     """What a vendor takes of a picture. `size` is bytes before base64, `sides` the least and the most pixels of each.
 
     None and an empty `formats` are no limit. Vendors with equal needs get the same picture.
@@ -101,8 +101,7 @@ class Needs:
     pixels: int | None = None
 
 
-@frozen
-class Text:
+class Text(Struct, frozen=True, dict=True):
     """A text as the caller sent it."""
 
     text: str
@@ -117,16 +116,14 @@ class Text:
         return Modality.TEXT
 
 
-@dataclass(frozen=True, slots=True)
-class Pdq:
+class Pdq(Struct, frozen=True):
     """What a picture nearly is: 32 bytes of hash, and how far it can be trusted, 0..100."""
 
     hash: bytes
     quality: int
 
 
-@dataclass(frozen=True, slots=True, weakref_slot=True)
-class Image:
+class Image(Struct, frozen=True, weakref=True):
     """A picture after the guard: one view if it is still and opaque, several if it moves or is see-through.
 
     `digest` is the SHA-256 (hex) of the bytes as they came. `unseen` counts frames that no view shows.
@@ -150,8 +147,7 @@ class Image:
 Input = Text | Image
 
 
-@frozen
-class Content:
+class Content(Struct, frozen=True):
     """What is judged together: in a submission all of it, in a question to a vendor one text, one image or both."""
 
     inputs: tuple[Input, ...]
@@ -167,8 +163,7 @@ class Content:
         return tuple(part for part in self.inputs if isinstance(part, Image))
 
 
-@frozen
-class Finding:
+class Finding(Struct, frozen=True):
     """One statement of a vendor: a label of its own and a value on its own scale.
 
     `value` None means the vendor says it did not look. `looked` are the modalities the value was computed on; None
@@ -182,22 +177,19 @@ class Finding:
     open: bool = False
 
 
-@frozen
-class Minimum:
+class Minimum(Struct, frozen=True):
     """The value, on the vendor's own scale, below which it names no label in this answer."""
 
     value: float
 
 
-@frozen
-class Opinion:
+class Opinion(Struct, frozen=True):
     """A vendor's own verdict, in its word. Evidence beside the scores, never instead of them."""
 
     verdict: str
 
 
-@frozen
-class Exchange:
+class Exchange(Struct, frozen=True):
     """One call as it happened, for the evidence. `body` is what came back, cut at the transport's cap, as text."""
 
     status: int
@@ -205,8 +197,7 @@ class Exchange:
     latency_ms: float
 
 
-@frozen
-class Look:
+class Look(Struct, frozen=True):
     """Everything one provider said about one question, in its own words."""
 
     findings: tuple[Finding, ...]
@@ -216,8 +207,7 @@ class Look:
     exchanges: tuple[Exchange, ...] = ()
 
 
-@frozen
-class Signal:
+class Signal(Struct, frozen=True):
     """A finding in our words, on one input of the submission.
 
     `score` is 0..10,000. It is None where the vendor gave no number: then `below` says under which score it reports
@@ -232,8 +222,7 @@ class Signal:
     below: int | None = None
 
 
-@frozen
-class Fitted:
+class Fitted(Struct, frozen=True):
     """A view that one provider got otherwise than the others, because it takes no more: as what, of how many bytes.
 
     `view` counts from 0 in the input's views. `quality` is that of the encoder, None where it was not encoded again.
@@ -250,16 +239,14 @@ class Fitted:
     by_address: bool = False
 
 
-@frozen
-class Alike:
+class Alike(Struct, frozen=True):
     """The picture, by its SHA-256 (hex), for which another was taken, and how many of 256 bits of PDQ lie between."""
 
     sha256: str
     distance: int
 
 
-@frozen
-class Reading:
+class Reading(Struct, frozen=True, tag="reading", tag_field="kind"):
     """What one provider said about some inputs: in our words, and as it came.
 
     With `like` it was said of a picture that is nearly the same.
@@ -278,8 +265,7 @@ class Reading:
     like: Alike | None = None
 
 
-@frozen
-class Failure:
+class Failure(Struct, frozen=True, tag="failure", tag_field="kind"):
     """That one provider gave no usable answer, and why.
 
     `status` is timeout, throttled, unavailable, denied, rejected or drift; `raw` the start of what it said instead.
@@ -296,8 +282,7 @@ class Failure:
     fitted: tuple[Fitted, ...] = ()
 
 
-@frozen
-class Answer:
+class Answer(Struct, frozen=True):
     """A reading or a failure, as it bears on one input."""
 
     input: int
@@ -313,8 +298,7 @@ class Answer:
         return self.outcome if isinstance(self.outcome, Failure) else None
 
 
-@frozen
-class Reason:
+class Reason(Struct, frozen=True):
     """Why a decision is not allow. Scores and thresholds are 0..10,000; `message` is for the user and holds neither."""
 
     code: str
@@ -327,8 +311,7 @@ class Reason:
     input: int | None = None
 
 
-@frozen
-class CategoryVerdict:
+class CategoryVerdict(Struct, frozen=True):
     """One category over the whole submission. `score` is None unless `state` is scored."""
 
     score: int | None
@@ -337,16 +320,14 @@ class CategoryVerdict:
     providers: Mapping[str, int]
 
 
-@frozen
-class Coverage:
+class Coverage(Struct, frozen=True):
     """Which categories had to be looked at, and which of them were not, on some input."""
 
     required: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
 
 
-@frozen
-class Decision:
+class Decision(Struct, frozen=True):
     """What the policy says of one submission, with everything needed to explain it.
 
     `effects` are what is to be done besides, `escalate` where a named person has to see it; `exempted` reads
@@ -368,8 +349,7 @@ class Decision:
     unknown: tuple[int, ...] = ()
 
 
-@frozen
-class Aside:
+class Aside(Struct, frozen=True):
     """What another version of a policy said of the same. `role` is shadow, canary, or in_force beside a canary.
 
     `action` is None where it broke: that is its own affair, and told in the log.

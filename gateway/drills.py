@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
+from msgspec import structs
 
 from gateway.dispatch.breaker import Circuit
 from gateway.dispatch.fanout import Route
@@ -175,7 +176,7 @@ def _with(route: Route, provider: Provider, stand_in: Provider) -> Route:
         return tuple([stand_in if one is provider else one for one in several])
 
     def leg_with(leg: Leg) -> Leg:
-        return replace(leg, ask=swapped(leg.ask), fallback=swapped(leg.fallback), shadow=swapped(leg.shadow))
+        return structs.replace(leg, ask=swapped(leg.ask), fallback=swapped(leg.fallback), shadow=swapped(leg.shadow))
 
     return Route(route.name, {modality: leg_with(leg) for modality, leg in route.legs.items()})
 

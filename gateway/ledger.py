@@ -7,24 +7,22 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import orjson
-from pydantic import TypeAdapter
+from msgspec import Struct
+from msgspec.json import Decoder
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.domain import Action, Answer, Decision
 from gateway.errors import NotFound, Overloaded
-from gateway.frozen import frozen
 from gateway.record import Case, Record, Revision, from_json, to_json
 from gateway.store.commit import Row, WriterClosed
 from gateway.store.database import Database
 from gateway.store.tables import debt_contents, debts, decisions, events, late_answers, revisions
 
-_ANSWER = TypeAdapter(Answer)
-_DECISION = TypeAdapter(Decision)
+_ANSWER, _DECISION = Decoder(Answer), Decoder(Decision)
 
 
-@frozen
-class Debt:
+class Debt(Struct, frozen=True):
     """A second look that a decision is owed: the higher the `risk`, the sooner.
 
     `lacking` are those who gave no answer, as provider/modality; `content` is what to look at.
@@ -93,8 +91,8 @@ class DatabaseLedger:
             raise NotFound("unknown_decision", "There is no decision with this id.", hint="Ids look like mod_…")
         return Case(
             from_json(kept),
-            tuple(_ANSWER.validate_json(answer) for answer in late),
-            tuple(Revision(row.created_at, row.cause, _DECISION.validate_json(row.evidence)) for row in revised),
+            tuple(_ANSWER.decode(answer) for answer in late),
+            tuple(Revision(row.created_at, row.cause, _DECISION.decode(row.evidence)) for row in revised),
         )
 
     async def _write(self, *rows: Row) -> None:
@@ -129,8 +127,7 @@ def amendment(record: Record, late: Sequence[Answer], revision: Revision | None,
     """What is kept of answers that came after a decision, and of the new one; `was` is what held until now."""
     now = time.time()
     rows: list[Row] = [
-        (late_answers, {"decision_id": record.id, "created_at": now, "evidence": orjson.dumps(answer)})
-        for answer in late
+        (late_answers, {"decision_id": record.id, "created_at": now, "evidence": to_json(answer)}) for answer in late
     ]
     if revision is not None:
         rows.append((revisions, _revised(record, revision)))
@@ -145,7 +142,7 @@ def _revised(record: Record, revision: Revision) -> dict[str, Any]:
         "created_at": revision.created_at,
         "cause": revision.cause,
         "action": revision.decision.action.value,
-        "evidence": orjson.dumps(revision.decision),
+        "evidence": to_json(revision.decision),
     }
 
 

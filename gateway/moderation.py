@@ -6,9 +6,11 @@ import math
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.aftermath import Aftermath
 from gateway.dispatch.cache import Asker
@@ -16,7 +18,6 @@ from gateway.dispatch.fanout import Asked, Guidance, Route, ask
 from gateway.dispatch.question import Provider
 from gateway.domain import Answer, Aside, Content, Decision, Image, Role
 from gateway.errors import BadContent, NotFound, UnknownPolicy
-from gateway.frozen import frozen
 from gateway.ledger import Debt, Ledger
 from gateway.patience import left
 from gateway.policy.book import PolicyBook
@@ -31,8 +32,7 @@ from gateway.replay import facts_of
 from gateway.suggest import did_you_mean
 
 
-@frozen
-class Submission:
+class Submission(Struct, frozen=True):
     """Content, and under whose rules. `policy` and `route` None are the configured defaults; `locale` like `de-AT`.
 
     `key` is the name of its caller's key. After `until`, on the clock of time.perf_counter, nobody wants the answer.

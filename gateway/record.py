@@ -1,7 +1,7 @@
 """A finished moderation: as it is kept, and as it is told.
 
-It is kept as these dataclasses in JSON (orjson writes them, pydantic reads them back), which costs a request almost
-nothing; shares and shapes for people are made when somebody asks. The content itself is not in it, only digests.
+It is kept as these structs in JSON, which costs a request almost nothing; shares and shapes for people are made when
+somebody asks. The content itself is not in it, only digests.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
 
-import orjson
-from pydantic import TypeAdapter
+from msgspec import Struct, to_builtins
+from msgspec.json import Decoder, Encoder
 
 from gateway.domain import (
     FULL,
@@ -30,11 +30,9 @@ from gateway.domain import (
     Role,
     Text,
 )
-from gateway.frozen import frozen
 
 
-@frozen
-class Timings:
+class Timings(Struct, frozen=True):
     """Milliseconds: the vendors, the policy, and all of it up to the decision."""
 
     vendors: float
@@ -42,8 +40,7 @@ class Timings:
     total: float
 
 
-@frozen
-class PolicyName:
+class PolicyName(Struct, frozen=True):
     """Which policy decided. The hash is its identity, the version a counter for people.
 
     `overlays` are those it was decided under, and `resolved` the hash of the policy with them on it.
@@ -56,8 +53,7 @@ class PolicyName:
     overlays: tuple[str, ...] = ()
 
 
-@frozen
-class InputDigest:
+class InputDigest(Struct, frozen=True):
     """One input without its content: SHA-256 (hex) of the bytes as they came and of each view as vendors got it."""
 
     type: Modality
@@ -69,8 +65,7 @@ class InputDigest:
     url: str | None = None
 
 
-@frozen
-class Unheard:
+class Unheard(Struct, frozen=True):
     """A question whose answer was not waited for: of a shadow, or of one whom others were faster than."""
 
     input: int
@@ -78,8 +73,7 @@ class Unheard:
     role: Role
 
 
-@frozen
-class Record:
+class Record(Struct, frozen=True):
     """One submission with everything that was found and decided. `objects` are providers whose labels name things.
 
     `key` is the name of the key that sent it, `anonymous` where none was asked, empty where no caller was. `saved` is
@@ -111,8 +105,7 @@ class Record:
         return self.decision.action
 
 
-@frozen
-class Revision:
+class Revision(Struct, frozen=True):
     """A later decision on the same content. `cause` is late_answer or debt; `created_at` seconds since 1970."""
 
     created_at: float
@@ -120,8 +113,7 @@ class Revision:
     decision: Decision
 
 
-@frozen
-class Case:
+class Case(Struct, frozen=True):
     """A decision with all that came after it."""
 
     record: Record
@@ -134,17 +126,14 @@ class Case:
         return self.revisions[-1].decision.action if self.revisions else self.record.action
 
 
-_STORED = TypeAdapter(Record)
+to_json = Encoder().encode  # of a record, or of a part of it, as it is kept
 
-
-def to_json(record: Record) -> bytes:
-    """The record as it is kept."""
-    return orjson.dumps(record, option=orjson.OPT_NON_STR_KEYS)
+_RECORD = Decoder(Record)
 
 
 def from_json(kept: bytes) -> Record:
     """A record that `to_json` wrote."""
-    return _STORED.validate_json(kept)
+    return _RECORD.decode(kept)
 
 
 def digest(part: Input) -> InputDigest:
@@ -193,7 +182,7 @@ def evidence(case: Case) -> dict[str, Any]:
         "key": record.key,
         "route": record.route,
         "context": record.context,
-        "content": record.content,
+        "content": to_builtins(record.content),
         "signals": [
             {
                 "category": signal.category,
@@ -261,12 +250,12 @@ def _provider(answer: Answer) -> dict[str, Any]:
         "role": answer.role.value,
         "attempts": outcome.attempts,
         "latency_ms": round(outcome.latency_ms, 2),
-        **({"fitted": outcome.fitted} if outcome.fitted else {}),
+        **({"fitted": to_builtins(outcome.fitted)} if outcome.fitted else {}),
     }
     if isinstance(outcome, Failure):
         return {**told, "model": None, "error": outcome.detail}
     opinion = {"opinion": outcome.opinion.verdict} if outcome.opinion else {}
-    like = {"like": outcome.like} if outcome.like else {}
+    like = {"like": to_builtins(outcome.like)} if outcome.like else {}
     return {**told, "model": outcome.model, "error": None, **opinion, **like}
 
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
 import orjson
+from msgspec import Struct, field
 
 from gateway.errors import VendorDrift
-from gateway.frozen import frozen, kept
+from gateway.frozen import kept
 
 ANSWER_CAP = 1024 * 1024  # bytes of body; the longest documented answer of any vendor is some 30 kB
 
 
-@frozen
-class Call:
+class Call(Struct, frozen=True, dict=True):
     """One request to a vendor. `path` is appended to the provider's base address; `query` to that, encoded.
 
     The body is `json`, sent compact, or `data` with the Content-Type that `headers` name. `about` is the adapter's own

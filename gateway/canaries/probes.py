@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import io
 
+from msgspec import Struct
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
 from gateway.domain import Modality
-from gateway.frozen import frozen
 
 
-@frozen
-class Probe:
+class Probe(Struct, frozen=True):
     """One question. A change of its content needs a new name: what was first said of it is kept by that.
 
     `rouses` are categories of which a provider that can score one or its children has to find something; where there

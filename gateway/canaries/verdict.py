@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from enum import StrEnum
 
+from msgspec import Struct
+
 from gateway.canaries.probes import Probe
 from gateway.domain import FULL, Failure, Modality, Reading
-from gateway.frozen import frozen
 from gateway.taxonomy import Kind, Taxonomy, kin
 
 LOW = FULL // 2  # below it a provider finds nothing
@@ -33,8 +34,7 @@ class Status(StrEnum):
         return self not in (Status.OK, Status.UNJUDGED)
 
 
-@frozen
-class Verdict:
+class Verdict(Struct, frozen=True):
     """One question and what came of it. `answer` is the word of the answer itself, `scores` are of harm, 0..10,000."""
 
     probe: str
@@ -52,8 +52,7 @@ class Verdict:
         return self.answer if unanswered else self.status.value
 
 
-@frozen
-class Table:
+class Table(Struct, frozen=True):
     """What a provider's own table says of its answer: labels missing from it, labels it does not know."""
 
     missing: Sequence[str] = ()

@@ -14,9 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from msgspec import Struct
+
 from gateway.adapter import CircuitSettings
 from gateway.errors import VendorError, VendorHeld
-from gateway.frozen import frozen
 
 _SLOTS = 10  # the window is this many slots, of a tenth of it each
 _DENIED_FOR = 300.0  # seconds after a refused key
@@ -41,8 +42,7 @@ class State(StrEnum):
     HALF_OPEN = "half_open"
 
 
-@frozen
-class Circuit:
+class Circuit(Struct, frozen=True):
     """How a breaker stands. `next_probe_in` is seconds, None while it is closed.
 
     `heard`: for what another replica said, and not for what was found here.

@@ -8,8 +8,9 @@ things (tier 0) are not remembered either: looking is cheap, and a list may chan
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from gateway.dispatch.deadline import Deadline
 from gateway.dispatch.memory import Key, Memory

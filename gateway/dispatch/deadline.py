@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.frozen import frozen
+from msgspec import Struct
 
 
-@frozen
-class Deadline:
+class Deadline(Struct, frozen=True):
     """`at` is on the event loop's own clock, so a loop with virtual time moves it too."""
 
     at: float

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence, Set
 
+from msgspec import Struct
+
 from gateway.dispatch.cache import Asker
 from gateway.dispatch.deadline import Deadline
 from gateway.dispatch.question import Provider, Question, in_vain
@@ -16,13 +18,12 @@ from gateway.dispatch.shared import Shared
 from gateway.dispatch.strategies import STRATEGIES, WITH_FOLLOWERS, Leg, Round
 from gateway.domain import Answer, Content, Failure, Modality, Reading, Role
 from gateway.errors import VendorDrift
-from gateway.frozen import frozen, kept
+from gateway.frozen import kept
 
 Outcome = Reading | Failure
 
 
-@frozen
-class Route:
+class Route(Struct, frozen=True, dict=True):
     """A name and a leg for each modality."""
 
     name: str
@@ -44,8 +45,7 @@ class Route:
         return any(leg.strategy == "cascade" for leg in self.legs.values())
 
 
-@frozen
-class Guidance:
+class Guidance(Struct, frozen=True):
     """What dispatch is told by those who know policies and callers.
 
     Both functions look at the answers about one input so far. `settled`: no answer of the providers that remain could
@@ -60,8 +60,7 @@ class Guidance:
     closed: Callable[[Answer], bool] = lambda answer: False
 
 
-@frozen
-class Pending:
+class Pending(Struct, frozen=True):
     """A question whose answer was not waited for."""
 
     input: int
@@ -70,8 +69,7 @@ class Pending:
     task: asyncio.Task[Answer]
 
 
-@frozen
-class Asked:
+class Asked(Struct, frozen=True):
     """Answers in the order of the inputs, and what may still come."""
 
     answers: tuple[Answer, ...]

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from msgspec import Struct
+
 from gateway.domain import Modality, Reading
-from gateway.frozen import frozen
 
 Key = tuple[str | Modality, ...]  # tenant, provider, the modalities asked about, and the digest of each input
 
 _PER_SIGNAL = 300  # bytes, about
 
 
-@frozen
-class _Remembered:
+class _Remembered(Struct, frozen=True):
     """What was said, until when it is good, and about how many bytes it takes."""
 
     reading: Reading

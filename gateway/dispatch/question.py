@@ -10,6 +10,7 @@ from functools import partial
 from typing import TypeVar
 
 import structlog
+from msgspec import Struct
 
 from gateway.adapter import Adapter, Transport
 from gateway.dispatch.breaker import Circuit
@@ -18,7 +19,6 @@ from gateway.dispatch.health import Health
 from gateway.dispatch.retry import with_retries
 from gateway.domain import Content, Failure, Fitted, Look, Modality, Reading, Signal
 from gateway.errors import VendorDrift, VendorError, VendorThrottled, VendorTimeout, VendorUnavailable
-from gateway.frozen import frozen
 
 T = TypeVar("T")
 
@@ -65,8 +65,7 @@ class Provider:
         return self.health.calls * self.price
 
 
-@frozen
-class Question:
+class Question(Struct, frozen=True):
     """What is put to a provider: some of a submission's inputs, and where they stand in it."""
 
     content: Content

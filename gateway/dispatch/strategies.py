@@ -12,15 +12,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from hashlib import blake2b
 
+from msgspec import Struct
+
 from gateway.dispatch.question import Provider
 from gateway.domain import Answer, Modality, Role
-from gateway.frozen import frozen, kept
+from gateway.frozen import kept
 
 WITH_FOLLOWERS = 2 / 3  # of the time left, for a provider after whom others may be asked
 
 
-@frozen
-class Leg:
+class Leg(Struct, frozen=True, dict=True):
     """How inputs of one modality are asked about. Nobody is in two of `ask`, `fallback` and `shadow`.
 
     `hedge_after` is seconds, None for the provider's usual p95; `weights` are of `ask` where it is split. `near` is how

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
+
+from msgspec.structs import replace
 
 from gateway.domain import Content, Fitted, Image, Needs, View
 from gateway.errors import Overloaded, RequestError, VendorRejected, VendorThrottled, VendorTimeout

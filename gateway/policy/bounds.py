@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from gateway.domain import FULL, Action, Answer, Failure, Modality, Reading, Role, Signal
 from gateway.policy.decide import decide

@@ -6,11 +6,12 @@ All of them get the same facts. A newcomer that breaks harms no request: the ver
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
 import structlog
+from msgspec.structs import replace
 
 from gateway.domain import Action, Answer, Aside, Decision, Reason, worst
 from gateway.policy.bounds import holes, settled, suspects

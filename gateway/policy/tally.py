@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct, field
+
 from gateway.domain import FULL, Answer, Modality, Reading
-from gateway.frozen import frozen
 from gateway.policy.combine import Row, Way
 from gateway.policy.policy import Policy, Rule
 
@@ -16,8 +17,7 @@ LISTED = "label/listed"  # who scores this is a list of known things: what it sa
 Tally = dict[str, dict[str, int]]  # category → provider → score, parents at least as high as their children
 
 
-@frozen
-class InputFacts:
+class InputFacts(Struct, frozen=True):
     """All that is known of one input.
 
     `sees` says for each provider of the route what it can score here; `need` how many must have answered; `unseen`

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from statistics import median, quantiles
 from time import thread_time_ns
 from typing import Any
+
+from msgspec.structs import replace
 
 from gateway.domain import FULL, Answer, Modality, Reading, Role, Signal
 from gateway.policy.decide import decide

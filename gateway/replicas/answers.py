@@ -11,14 +11,16 @@ from collections.abc import Mapping
 from hashlib import sha256
 
 import orjson
-from pydantic import TypeAdapter, ValidationError
+from msgspec import MsgspecError
+from msgspec.json import Decoder, Encoder
 
 from gateway.dispatch.memory import Key
 from gateway.domain import FULL, Reading, Signal
 from gateway.replicas.line import Line, NoAnswer
 
 LARGEST = 256 * 1024  # bytes of an entry: the longest documented answer of any vendor is some 30 kB
-_READING = TypeAdapter(Reading)
+_READING = Decoder(Reading)
+_WRITE = Encoder().encode
 _GONE = -2  # what PTTL says of no entry
 _LOOK = "return {redis.call('GETRANGE', KEYS[1], 0, ARGV[1]), redis.call('PTTL', KEYS[1])}"
 
@@ -48,8 +50,8 @@ class SharedAnswers:
     def set(self, key: Key, reading: Reading) -> None:
         """Tell the others, at some moment soon."""
         try:
-            entry = orjson.dumps(reading)
-        except orjson.JSONEncodeError:  # half a surrogate pair in a vendor's word: not for JSON
+            entry = _WRITE(reading)
+        except UnicodeEncodeError:  # half a surrogate pair in a vendor's word: not for JSON
             return
         if len(entry) <= LARGEST:
             self._line.tell("cache", "SET", self._name(key), entry, "PX", int(self._ttl * 1000))
@@ -61,8 +63,8 @@ class SharedAnswers:
 def _read(entry: bytes, key: Key) -> Reading | None:
     """The reading, if it is one that this provider could have given."""
     try:
-        reading = _READING.validate_json(entry, strict=True)
-    except ValidationError:
+        reading = _READING.decode(entry)
+    except MsgspecError:
         return None
     inputs = len(key) // 2 - 1  # after tenant and provider, a modality and a digest for each
     sound = (

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import polars as pl
 import yaml
+from msgspec.structs import replace
 
 from gateway.domain import Answer, Decision, Failure, Modality, Reading, Role, Signal
 from gateway.paths import MESSAGES, TAXONOMY

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import delete
 
 from gateway.ledger import DatabaseLedger

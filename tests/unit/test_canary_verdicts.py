@@ -1,8 +1,7 @@
 """What an answer to a known question says of a provider, and what is kept of it."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from gateway import paths
 from gateway.canaries.book import MODELS_KEPT, Book, Mark, State

@@ -45,6 +45,9 @@ class Content:
         self.total_bytes = len(body)
         self._pieces = [body, b""]
 
+    def is_eof(self) -> bool:
+        return False
+
     async def readany(self) -> bytes:
         return self._pieces.pop(0)
 

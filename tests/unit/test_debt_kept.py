@@ -1,11 +1,11 @@
 """How much of what is owed is kept, for how long, in which order of risk, and that it comes out as it went in."""
 
 import time
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.debt.owing import Owing, lacking, risk
 from gateway.debt.parcel import pack, unpack

@@ -10,6 +10,7 @@ import PIL.Image
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from PIL import ImageChops, ImageDraw
 
 from gateway.domain import Content, Fitted, Image, Needs, Text
@@ -63,7 +64,7 @@ def check(view, note, wanted, number=0):
     """Within the limits, and the note tells it as it is."""
     assert suits(view, wanted)
     told = Fitted(number, view.width, view.height, len(view.data), view.media_type, sha256(view.data).hexdigest())
-    assert note == Fitted(**{**vars(told), "quality": note.quality})
+    assert note == replace(told, quality=note.quality)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import orjson
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import select
 
 from gateway.errors import NotFound
@@ -95,9 +96,7 @@ async def test_a_halt_is_an_event(tmp_path):
 
 
 def decided_by(policy):
-    made = record()
-    made.policy = PolicyName(policy.name, policy.version, policy.hash, policy.resolved)
-    return made
+    return replace(record(), policy=PolicyName(policy.name, policy.version, policy.hash, policy.resolved))
 
 
 async def test_an_old_decision_finds_the_version_it_was_made_by(tmp_path):

@@ -2,10 +2,10 @@
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from gateway.dispatch.cache import Asker
 from gateway.dispatch.deadline import Deadline
