@@ -6,15 +6,15 @@ picture in it: of what only a picture can show there is none, and that is known.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from gateway.domain import Failure, Modality, Reading
-from gateway.policy.cel.vocabulary import OCR, USER
-from gateway.policy.combine import MAX
+from gateway.policy.cel.vocabulary import HASHES, LABELS, OCR, USER
 from gateway.policy.compile.facts import Facts, HashHit, Incomplete, Label
+from gateway.policy.needs import Asked
 from gateway.policy.policy import Policy
-from gateway.policy.tally import LISTED, InputFacts, Seen, absentees, combined, silent
+from gateway.policy.tally import LISTED, Heard, InputFacts, Seen, absentees, combined, silent
 
 T = TypeVar("T")
 
@@ -22,40 +22,50 @@ _NOTHING: Mapping[str, Any] = {}
 _NO_PICTURE: Mapping[str, Any] = {"terms": (), "has_phone": False, "has_email": False, "has_url": False}
 
 
-def facts_of(policy: Policy, index: int, fact: InputFacts, seen: Seen) -> Facts:
+def facts_of(policy: Policy, seen: Seen) -> Facts:
     """The evidence in the numbers and texts that the policy's rules compare."""
-    needs = policy.needs
-    scores: dict[str, int] = {}
-    voices: dict[str, Collection[int]] = {}
-    silences: dict[str, int] = {}
-    absent = absentees(policy, fact, seen) if needs.counted else ()
-    least, nowhere = policy.least[fact.modality], policy.nowhere[fact.modality]
-    for (slug, lowest), way in zip(needs.categories, needs.ways, strict=True):
-        row = seen.scores.get(slug)
-        quiet = seen.reports.get(slug) if seen.reports else None
-        if quiet:
-            row = {**{provider: 0 for provider, below in quiet.items() if below <= lowest}, **(row or {})}
-        if row:
-            voices[slug] = row.values()
-            if slug not in least or seen.covered(slug) >= least[slug]:
-                score = max(row.values()) if way is MAX else combined(way, row, seen, 0)[0]
-                if score is not None:
-                    scores[slug] = score
-        if slug in nowhere:
-            scores.setdefault(slug, 0)
-        if (absent or quiet) and slug in needs.counted:
-            silences[slug] = silent(absent, fact, slug) + _undecided(quiet, row)
-    context = fact.context
+    needs, heard, fact = policy.needs, seen.heard, seen.heard.fact
+    apart = needs.categories if seen.reports else policy.apart[fact.modality]
+    scores, voices, silences = _apart(policy, seen, apart) if apart else (heard.top, _NOTHING, _NOTHING)
+    roots, context = needs.roots, fact.context
     return Facts(
         scores,
         voices,
         silences,
-        _labels(index, fact) if needs.labels else None,
-        _hashes(index, fact, seen) if needs.hashes else None,
-        _read(fact) if OCR in needs.roots else _NOTHING,
+        _labels(heard) if LABELS in roots else None,
+        _hashes(heard) if HASHES in roots else None,
+        _read(fact) if OCR in roots else _NOTHING,
         context,
-        _given(context, USER) if USER in needs.roots else _NOTHING,
+        _given(context, USER) if USER in roots else _NOTHING,
     )
+
+
+def _apart(
+    policy: Policy, seen: Seen, apart: Iterable[Asked]
+) -> tuple[dict[str, int], dict[str, Collection[int]], dict[str, int]]:
+    """The highest scores, but for these categories what counts of them; the voices on them; and the silent."""
+    heard, modality = seen.heard, seen.heard.fact.modality
+    scores = dict(heard.top)
+    voices: dict[str, Collection[int]] = {}
+    silences: dict[str, int] = {}
+    absent = absentees(policy, heard) if policy.needs.counted else ()
+    least, nowhere = policy.least[modality], policy.nowhere[modality]
+    for asked in apart:
+        slug = asked.slug
+        row, quiet = heard.rows.get(slug), seen.reports.get(slug)
+        if quiet:
+            row = {**{provider: 0 for provider, below in quiet.items() if below <= asked.lowest}, **(row or {})}
+        score = None
+        if row:
+            voices[slug] = row.values()
+            if slug not in least or seen.covered(slug) >= least[slug]:
+                score, _ = combined(asked.way, row, heard, 0)
+        scores.pop(slug, None)
+        if score is not None or slug in nowhere:
+            scores[slug] = score or 0
+        if asked.counted and (absent or quiet):
+            silences[slug] = silent(absent, heard.fact, slug) + _undecided(quiet, row)
+    return scores, voices, silences
 
 
 def _undecided(quiet: Mapping[str, int] | None, row: Mapping[str, int] | None) -> int:
@@ -63,8 +73,9 @@ def _undecided(quiet: Mapping[str, int] | None, row: Mapping[str, int] | None) -
     return sum(provider not in (row or ()) for provider in quiet) if quiet else 0
 
 
-def _labels(index: int, fact: InputFacts) -> Sequence[Label] | None:
+def _labels(heard: Heard) -> Sequence[Label] | None:
     """What providers that name things saw; None where none looked."""
+    fact, index = heard.fact, heard.index
     if fact.modality is Modality.TEXT:
         return ()
     asked = [answer.outcome for answer in fact.answers if answer.outcome.provider in fact.objects]
@@ -78,10 +89,11 @@ def _labels(index: int, fact: InputFacts) -> Sequence[Label] | None:
     return _known(asked, cast(list[Label], found))
 
 
-def _hashes(index: int, fact: InputFacts, seen: Seen) -> Sequence[HashHit] | None:
+def _hashes(heard: Heard) -> Sequence[HashHit] | None:
     """The lists of known things it is on; None where no list was asked, or none answered."""
-    lists = seen.scores.get(LISTED, _NOTHING)
-    able = {provider for provider, sees in fact.sees.items() if LISTED in sees} | lists.keys()
+    fact, index = heard.fact, heard.index
+    lists = {provider for provider, scores in heard.said.items() if LISTED in scores}
+    able = {provider for provider, sees in fact.sees.items() if LISTED in sees} | lists
     asked = [answer.outcome for answer in fact.answers if answer.outcome.provider in able]
     found = [
         HashHit(signal.label)
