@@ -52,9 +52,9 @@ def _apart(
     least, nowhere = policy.least[modality], policy.nowhere[modality]
     for asked in apart:
         slug = asked.slug
-        row, quiet = heard.rows.get(slug), seen.reports.get(slug)
+        row, quiet = heard.row(slug), seen.reports.get(slug)
         if quiet:
-            row = {**{provider: 0 for provider, below in quiet.items() if below <= asked.lowest}, **(row or {})}
+            row = {**{provider: 0 for provider, below in quiet.items() if below <= asked.lowest}, **row}
         score = None
         if row:
             voices[slug] = row.values()
@@ -68,9 +68,9 @@ def _apart(
     return scores, voices, silences
 
 
-def _undecided(quiet: Mapping[str, int] | None, row: Mapping[str, int] | None) -> int:
+def _undecided(quiet: Mapping[str, int] | None, row: Mapping[str, int]) -> int:
     """How many answered, and report only from a number on that is above what rules ask for."""
-    return sum(provider not in (row or ()) for provider in quiet) if quiet else 0
+    return sum(provider not in row for provider in quiet) if quiet else 0
 
 
 def _labels(heard: Heard) -> Sequence[Label] | None:

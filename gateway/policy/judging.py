@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from gateway.domain import Action, Reason
 from gateway.policy.compile.facts import MISSING as NO_SCORE
 from gateway.policy.compile.facts import Facts
-from gateway.policy.compile.slots import Highest, reader
+from gateway.policy.compile.slots import Highest, kth_highest
 from gateway.policy.evidence import facts_of
 from gateway.policy.messages import keys_for
 from gateway.policy.policy import Clause, Policy, Rule
@@ -203,7 +203,7 @@ def cause(clause: Clause, facts: Facts) -> tuple[str | None, int | None, int | N
     best: tuple[int, str, int, int] | None = None
     for category, bound, least in clause.compared:
         slot = Highest(category, least, False)
-        score = reader(slot)(facts) if least else facts.scores.get(category, NO_SCORE)
+        score = kth_highest(slot, facts) if least else facts.scores.get(category, NO_SCORE)
         if score >= bound and (best is None or score - bound > best[0]):
             best = (score - bound, category, score, bound)
     return best[1:] if best else (None, None, None)

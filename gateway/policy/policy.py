@@ -197,9 +197,9 @@ class Policy:
         return {modality: dict.fromkeys(slugs, UNSCORED[State.NOT_COVERED]) for modality, slugs in self.listed.items()}
 
     @cached_property
-    def floor(self) -> int:
-        """The lowest score that is not allowed in any category: below it there is nothing to judge."""
-        return min((rule.lowest for rule in self.rules.values() if rule.lowest is not None), default=NEVER)
+    def heights(self) -> tuple[tuple[int, str], ...]:
+        """The lowest scores that are not allowed, from the lowest up, each with its category."""
+        return tuple(sorted((rule.lowest, slug) for slug, rule in self.rules.items() if rule.lowest is not None))
 
     @cached_property
     def plain(self) -> bool:

@@ -60,6 +60,10 @@ class Heard:
             self._rows = _rows(self.said, self.top)
         return self._rows
 
+    def row(self, slug: str) -> dict[str, int]:
+        """The scores of one category."""
+        return {provider: scores[slug] for provider, scores in self.said.items() if slug in scores}
+
     @property
     def silent(self) -> bool:
         """Whether somebody who was asked gave no answer."""
@@ -147,9 +151,19 @@ def tally(policy: Policy, heard: Heard) -> Seen:
     seen = Seen(heard, {}, [], {}, {})
     if heard.hushed:
         _silent(policy, seen)
-    if heard.peak >= policy.floor or not policy.plain:
+    if not policy.plain or _reaches(policy, heard):
         _judge(policy, seen)
     return seen
+
+
+def _reaches(policy: Policy, heard: Heard) -> bool:
+    """Whether anything is as high as its threshold."""
+    for lowest, slug in policy.heights:
+        if heard.peak < lowest:
+            return False
+        if heard.top.get(slug, -1) >= lowest:
+            return True
+    return False
 
 
 def _silent(policy: Policy, seen: Seen) -> None:
@@ -164,7 +178,7 @@ def _silent(policy: Policy, seen: Seen) -> None:
 
 
 def _judge(policy: Policy, seen: Seen) -> None:
-    """Hold every score against its threshold. Where nothing is as high as the lowest of all, nobody needs to."""
+    """Hold every score against its threshold."""
     judged, lines, index = seen.judged, policy.lines, seen.heard.index
     rows: dict[str, dict[str, tuple[int, str]]] = {}
     for answer in seen.heard.fact.answers:
