@@ -116,15 +116,16 @@ def _verdicts(policy: Policy, judged: Sequence[Judgement]) -> Verdicts:
 
 def _highest(policy: Policy, judged: Sequence[Judgement], verdicts: Verdicts) -> str | None:
     """The most particular category with the highest score, where a parent repeats it; none that only describes."""
+    scores: Mapping[str, int | None] = judged[0].seen.heard.top
+    if len(judged) > 1 or not policy.plain:
+        scores = {slug: verdicts[slug].score for each in judged for slug in each.seen.heard.top}
     highest, best, lines = -1, None, policy.lines
-    for each in judged:
-        for slug in each.seen.heard.top:
-            score = verdicts[slug].score
-            if score is None or score < highest:
-                continue
-            line = lines[slug]
-            if not line.context and (best is None or score > highest or line.rank > best):
-                highest, best = score, line.rank
+    for slug, score in scores.items():
+        if score is None or score < highest:
+            continue
+        line = lines[slug]
+        if not line.context and (best is None or score > highest or line.rank > best):
+            highest, best = score, line.rank
     return best[1] if best else None
 
 

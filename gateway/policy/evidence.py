@@ -43,9 +43,9 @@ def facts_of(policy: Policy, seen: Seen) -> Facts:
 def _apart(
     policy: Policy, seen: Seen, apart: Iterable[Asked]
 ) -> tuple[dict[str, int], dict[str, Collection[int]], dict[str, int]]:
-    """The highest scores, but for these categories what counts of them; the voices on them; and the silent."""
+    """The scores, the voices and the silent, with what counts of these categories in the place of the highest score."""
     heard, modality = seen.heard, seen.heard.fact.modality
-    scores = dict(heard.top)
+    scores = heard.top
     voices: dict[str, Collection[int]] = {}
     silences: dict[str, int] = {}
     absent = absentees(policy, heard) if policy.needs.counted else ()
@@ -60,9 +60,11 @@ def _apart(
             voices[slug] = row.values()
             if slug not in least or seen.covered(slug) >= least[slug]:
                 score, _ = combined(asked.way, row, heard, 0)
-        scores.pop(slug, None)
-        if score is not None or slug in nowhere:
-            scores[slug] = score or 0
+        if score is None and slug in nowhere:
+            score = 0
+        if score != scores.get(slug):
+            scores = {each: known for each, known in scores.items() if each != slug}
+            scores |= {} if score is None else {slug: score}
         if asked.counted and (absent or quiet):
             silences[slug] = silent(absent, heard.fact, slug) + _undecided(quiet, row)
     return scores, voices, silences
@@ -74,19 +76,11 @@ def _undecided(quiet: Mapping[str, int] | None, row: Mapping[str, int]) -> int:
 
 
 def _labels(heard: Heard) -> Sequence[Label] | None:
-    """What providers that name things saw; None where none looked."""
-    fact, index = heard.fact, heard.index
-    if fact.modality is Modality.TEXT:
+    """What providers that name things saw; None where none looked. The same for every policy."""
+    if heard.fact.modality is Modality.TEXT:
         return ()
-    asked = [answer.outcome for answer in fact.answers if answer.outcome.provider in fact.objects]
-    found = [
-        (signal.label, signal.score, reading.provider)  # a Label; as a plain tuple it is made in a third of the time
-        for reading in asked
-        if isinstance(reading, Reading)
-        for signal in reading.signals
-        if signal.score is not None and signal.input == index
-    ]
-    return _known(asked, cast(list[Label], found))
+    asked = [answer.outcome for answer in heard.fact.answers if answer.outcome.provider in heard.fact.objects]
+    return _known(asked, cast(list[Label], heard.things))
 
 
 def _hashes(heard: Heard) -> Sequence[HashHit] | None:

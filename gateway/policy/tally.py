@@ -14,6 +14,7 @@ from gateway.taxonomy import kin
 
 LISTED = "label/listed"  # who scores this is a list of known things: what it says is a fact, and no opinion to average
 
+Thing = tuple[str, int, str]  # label, score, provider; in a third of the time that a NamedTuple takes
 Tally = dict[str, dict[str, int]]  # category → provider → score, parents at least as high as their children
 
 
@@ -52,6 +53,7 @@ class Heard:
     peak: int
     hushed: list[tuple[str, str, int]]
     _rows: Tally | None = None
+    _things: list[Thing] | None = None
 
     @property
     def rows(self) -> Tally:
@@ -59,6 +61,13 @@ class Heard:
         if self._rows is None:
             self._rows = _rows(self.said, self.top)
         return self._rows
+
+    @property
+    def things(self) -> list[Thing]:
+        """What providers that name things saw. Put together when somebody asks."""
+        if self._things is None:
+            self._things = _things(self.index, self.fact)
+        return self._things
 
     def row(self, slug: str) -> dict[str, int]:
         """The scores of one category."""
@@ -116,6 +125,16 @@ def _rows(said: Mapping[str, Mapping[str, int]], slugs: Iterable[str]) -> Tally:
         for slug, score in scores.items():
             rows[slug][provider] = score
     return rows
+
+
+def _things(index: int, fact: InputFacts) -> list[Thing]:
+    return [
+        (signal.label, signal.score, reading.provider)
+        for reading in [answer.outcome for answer in fact.answers if answer.outcome.provider in fact.objects]
+        if isinstance(reading, Reading)
+        for signal in reading.signals
+        if signal.score is not None and signal.input == index
+    ]
 
 
 @dataclass(slots=True)
