@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,12 @@ import typer
 
 from gateway.cli.common import ConfigOption, JsonOption, print_json, stderr, stdout
 from gateway.cli.policy_files import compiled, messages
+from gateway.domain import Modality
+from gateway.mapping import VendorTable
+from gateway.policy.policy import Policy
+from gateway.policytools.given import asked
 from gateway.policytools.timing import measure
+from gateway.yamlfile import loads
 
 _STEPS = {"translation_us": "translation", "decision_us": "decision", "shadow_us": "one shadow more"}
 
@@ -26,7 +32,7 @@ def bench(
     """
     policy = compiled(file)
     with stderr.status(f"Deciding {decisions} times …"):
-        found = measure(policy, messages(), decisions)
+        found = measure(policy, messages(), _table(policy).translate, decisions)
     if as_json:
         print_json(found)
         return
@@ -40,6 +46,13 @@ def bench(
         + f"compile               {found['compile_ms']} ms",
         highlight=False,
     )
+
+
+def _table(policy: Policy) -> VendorTable:
+    """That of a vendor which has a label for each category the policy asks about."""
+    labels = {slug: slug for slug in asked(policy, Modality.IMAGE)}
+    said = {"measures": "confidence", "scale": [0, 1], "silence": "drift", "labels": labels}
+    return VendorTable("vendor", loads(json.dumps(said), file="vendor.yaml"), policy.taxonomy)
 
 
 def _pair(took: dict[str, float]) -> str:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median, quantiles
 from time import thread_time_ns
 from typing import Any
 
-from gateway.domain import Answer, Finding, Look, Modality, Reading, Role
-from gateway.mapping import VendorTable
+from gateway.domain import Answer, Finding, Look, Modality, Reading, Role, Signal
 from gateway.policy.decide import action, decided
 from gateway.policy.making import load_policy
 from gateway.policy.messages import Messages
 from gateway.policy.policy import Policy
 from gateway.policy.tally import InputFacts, hear
 from gateway.policytools.given import asked
-from gateway.yamlfile import loads
 
 _PROVIDERS = tuple(f"provider-{number}" for number in range(4))
 _THINGS = ("person", "sky", "knife")
@@ -24,11 +21,16 @@ _INPUTS = 16  # different ones, taken in turn: one is alarming in everything, th
 _CALM = 0.01
 _IMAGE = {Modality.IMAGE: 0}
 
+Translate = Callable[[Look, str, Mapping[Modality, int]], tuple[Signal, ...]]
 Looks = Sequence[tuple[str, Look]]  # what each provider said
 
 
-def measure(policy: Policy, messages: Messages, decisions: int = 4000, compilations: int = 7) -> dict[str, Any]:
+def measure(
+    policy: Policy, messages: Messages, translate: Translate, decisions: int = 4000, compilations: int = 7
+) -> dict[str, Any]:
     """Microseconds for a decision, milliseconds to compile, and what the policy consists of.
+
+    `translate` is that of a table which has a label for each category the policy asks about, called as that.
 
     An input has an answer of one or four providers for every category the policy asks about, and three labels. Most are
     calm, as most of what comes is; one in sixteen has everything against it, and makes the 99th percentile.
@@ -40,26 +42,27 @@ def measure(policy: Policy, messages: Messages, decisions: int = 4000, compilati
         "categories": len(policy.said.thresholds),
         "overlays": len(policy.said.overlays),
         "decisions": decisions,
-        **_steps(policy, _PROVIDERS, decisions),
-        "one_provider": _steps(policy, _PROVIDERS[:1], decisions),
+        **_steps(policy, translate, _PROVIDERS, decisions),
+        "one_provider": _steps(policy, translate, _PROVIDERS[:1], decisions),
         "compile_ms": round(median(compiled) / 1e6, 2),
     }
 
 
-def _steps(policy: Policy, providers: Sequence[str], decisions: int) -> dict[str, dict[str, float]]:
+def _steps(
+    policy: Policy, translate: Translate, providers: Sequence[str], decisions: int
+) -> dict[str, dict[str, float]]:
     """What each step takes: findings into our words, the decision on them, and what a shadow adds to it."""
-    table = _table(policy)
-    inputs = [_said(table, providers, 1.0 if turn == 0 else turn * _CALM / _INPUTS) for turn in range(_INPUTS)]
+    inputs = [_said(policy, providers, 1.0 if turn == 0 else turn * _CALM / _INPUTS) for turn in range(_INPUTS)]
     for looks in inputs:  # once beforehand: what a policy works out when first asked is worked out once
-        _timed(policy, table, looks)
-    took = [_timed(policy, table, inputs[turn % _INPUTS]) for turn in range(decisions)]
+        _timed(policy, translate, looks)
+    took = [_timed(policy, translate, inputs[turn % _INPUTS]) for turn in range(decisions)]
     names = ("translation_us", "decision_us", "shadow_us")
     return {name: _told(step) for name, step in zip(names, zip(*took, strict=True), strict=True)}
 
 
-def _timed(policy: Policy, table: VendorTable, looks: Looks) -> tuple[int, int, int]:
+def _timed(policy: Policy, translate: Translate, looks: Looks) -> tuple[int, int, int]:
     begun = thread_time_ns()
-    signals = [table.translate(look, name, _IMAGE) for name, look in looks]
+    signals = [translate(look, name, _IMAGE) for name, look in looks]
     translated = thread_time_ns()
     readings = [
         Reading(name, (0,), said, None, None, (), 1, 0.0) for (name, _), said in zip(looks, signals, strict=True)
@@ -92,14 +95,7 @@ def _compiled(policy: Policy, messages: Messages) -> int:
     return thread_time_ns() - begun
 
 
-def _table(policy: Policy) -> VendorTable:
-    """That of a vendor which has a label for each category the policy asks about."""
-    labels = {slug: slug for slug in asked(policy, Modality.IMAGE)}
-    said = {"measures": "confidence", "scale": [0, 1], "silence": "drift", "labels": labels}
-    return VendorTable("vendor", loads(json.dumps(said), file="vendor.yaml"), policy.taxonomy)
-
-
-def _said(table: VendorTable, providers: Sequence[str], value: float) -> Looks:
-    labels = sorted(table.covers(Modality.IMAGE))
+def _said(policy: Policy, providers: Sequence[str], value: float) -> Looks:
+    labels = asked(policy, Modality.IMAGE)
     findings = [Finding(label, value) for label in labels] + [Finding(thing, value, open=True) for thing in _THINGS]
     return [(name, Look(tuple(findings))) for name in providers]
