@@ -7,11 +7,13 @@ answer that looked at nothing are drift: they become a Failure, never a clean re
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Set
 from copy import copy
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,8 +29,10 @@ from gateway.yamlfile import Document, load
 _ROUNDING = 1e-6  # a float32 softmax may end a hair above 1
 _MOST_LABELS = 1000  # in one answer; the longest documented vocabulary has some 130
 
+_MOST_KEPT = 20_000  # signals of one table, made once: some 5 MB
+_CALM = FULL // 50  # nearly every score of nearly every content is below this, so these come again
+
 Sent = tuple[tuple[Modality, int], ...]  # what was asked about, and where it stands in the submission
-Spots = tuple[tuple[str, int, bool], ...]
 Steps = Annotated[dict[int, Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)]  # value → share of our scale
 
 
@@ -111,6 +115,39 @@ class _Word:
     seen_in: frozenset[Modality]
 
 
+class _Room:
+    """How much more a table may keep. Labels, providers and places in a submission come from outside."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_KEPT
+
+    def takes(self) -> bool:
+        self._left -= 1
+        return self._left >= 0
+
+
+class _Signals(dict[int, Signal]):
+    """What one label of one provider says of one category on one input, by score: calm ones are made once."""
+
+    __slots__ = ("_about", "_room", "_scored")
+
+    def __init__(self, room: _Room, category: str, provider: str, label: str, index: int, scored: bool):
+        self._room = room
+        self._about = category, provider, label, index
+        self._scored = scored
+
+    def __missing__(self, score: int) -> Signal:
+        category, provider, label, index = self._about
+        signal = Signal(category, score if self._scored else None, provider, label, index)
+        if score <= _CALM and self._room.takes():
+            self[score] = signal
+        return signal
+
+
+_Spots = tuple[_Signals, ...]
+_Known = dict[tuple[object, ...], _Spots]  # by a label and what it was found on; of one in no table, whether it is open
+
+
 def _word(label: str, meaning: Meaning, file: VendorFile) -> _Word:
     lists = {Modality.IMAGE: file.image, Modality.TEXT: file.text}
     seen_in = frozenset(modality for modality, names in lists.items() if names is None or label in names)
@@ -133,14 +170,28 @@ class VendorTable:
         self._steps: dict[float, int] | None = None
         if isinstance(file.scale, dict):
             self._steps = {step: round(share * FULL) for step, share in file.scale.items()}
+            self._low, self._span = 0.0, math.nan  # what is divided by it is on no scale
         else:
             self._low, self._high = file.scale
+            self._span = self._high - self._low
         self._silence = file.silence
         self._words = {label: _word(label, meaning, file) for label, meaning in file.labels.items()}
         self._tree = file.tree
         self._ignored = frozenset(file.unmapped)
-        self._known: dict[Sent, dict[tuple[str, frozenset[Modality] | None], Spots]] = {}  # found once, for its labels
         self._check(document, file, taxonomy)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """What is worked out of the words once, or when it is first asked for."""
+        self._always = frozenset(self._words) if self._silence is Silence.DRIFT else frozenset()
+        words = self._words.values()
+        self._covered = {
+            modality: frozenset(slug for word in words if modality in word.seen_in for slug in word.scored)
+            for modality in Modality
+        }
+        self._sorted = {modality: sorted(slugs) for modality, slugs in self._covered.items()}
+        self._known: dict[tuple[str, Sent], _Known] = {}
+        self._room = _Room()
 
     def _check(self, document: Document, file: VendorFile, taxonomy: Taxonomy) -> None:
         _check_scale(document, file.scale)
@@ -171,52 +222,71 @@ class VendorTable:
         """The same with more labels, each with its category, on whatever content they are found."""
         more = copy(self)
         everywhere = frozenset(Modality)
-        more._known = {}
         more._words = {**self._words, **{label: _Word((slug,), (), everywhere) for label, slug in labels.items()}}
+        more._prepare()
         return more
 
     def covers(self, modality: Modality) -> frozenset[str]:
         """The categories this vendor can give a score for, in content of this modality."""
-        return frozenset(slug for word in self._words.values() if modality in word.seen_in for slug in word.scored)
+        return self._covered[modality]
 
     def translate(self, look: Look, provider: str, inputs: Mapping[Modality, int]) -> tuple[Signal, ...]:
         """Signals about the inputs that were sent (modality → index in the submission).
 
         Raises VendorDrift where the findings cannot be what they claim to be.
         """
-        self._check_silence({finding.label for finding in look.findings})
-        sent = tuple(inputs.items())
-        known = self._known.setdefault(sent, {})
+        if self._always or len(look.findings) > _MOST_LABELS:
+            self._check_silence({finding.label for finding in look.findings})
+        known, ignored, low, span = self._known_of(provider, inputs), self._ignored, self._low, self._span
         signals: list[Signal] = []
         for finding in look.findings:
             label, value = finding.label, finding.value
-            if value is None or label in self._ignored:
+            if value is None or label in ignored:
                 continue
-            score = self._score(label, value)
+            if type(value) is float and 0 <= (share := (value - low) / span) <= 1:
+                score = round(share * FULL)
+            else:
+                score = self._score(label, value)
             spots = known.get((label, finding.looked))
             if spots is None:
-                spots = self._spots(finding, sent)
-                if label in self._words:
-                    known[label, finding.looked] = spots
-            for slug, index, scored in spots:
-                signals.append(Signal(slug, score if scored else None, provider, label, index))
+                spots = self._spots(finding, provider, inputs, known)
+            for about in spots:
+                signals.append(about[score])
         if self._tree:
             signals = self._unexplained(signals)
         if self._silence is Silence.BELOW_MINIMUM:
             signals += self._quiet(look, provider, inputs, signals)
         return tuple(signals)
 
-    def _spots(self, finding: Finding, sent: Sent) -> Spots:
-        """What this finding says something of: category, input, and whether it gives it a score."""
-        looked = finding.looked
-        if looked and looked.isdisjoint([modality for modality, _ in sent]):
-            raise VendorDrift(f"'{_harmless(finding.label)}' is said of what was not sent")
-        word = self._words.get(finding.label) or self._new_word(finding)
+    def _known_of(self, provider: str, inputs: Mapping[Modality, int]) -> _Known:
+        asked = (provider, tuple(inputs.items()))
+        known = self._known.get(asked)
+        if known is None:
+            known = self._known[asked] = {}
+        return known
+
+    def _spots(self, finding: Finding, provider: str, inputs: Mapping[Modality, int], known: _Known) -> _Spots:
+        """What this finding says something of. Kept in `known`: a table's labels all, others while there is room."""
+        listed = finding.label in self._words
+        key = (finding.label, finding.looked) if listed else (finding.label, finding.looked, finding.open)
+        spots = known.get(key)
+        if spots is None:
+            spots = self._found(finding, provider, inputs)
+            if listed or self._room.takes():
+                known[key] = spots
+        return spots
+
+    def _found(self, finding: Finding, provider: str, inputs: Mapping[Modality, int]) -> _Spots:
+        """One for each input and category; those of `also` get no score."""
+        label, looked = finding.label, finding.looked
+        if looked and looked.isdisjoint(inputs):
+            raise VendorDrift(f"'{_harmless(label)}' is said of what was not sent")
+        word = self._words.get(label) or self._new_word(finding)
         seen = word.seen_in if looked is None else looked
         return tuple(
             [
-                (slug, index, scored)
-                for modality, index in sent
+                _Signals(self._room, slug, provider, label, index, scored)
+                for modality, index in inputs.items()
                 if modality in seen
                 for slugs, scored in ((word.scored, True), (word.also, False))
                 for slug in slugs
@@ -242,8 +312,9 @@ class VendorTable:
         below = self._score("minimum", look.minimum)
         for modality, index in inputs.items():
             scored = {signal.category for signal in signals if signal.input == index}
-            for slug in sorted(self.covers(modality) - scored):
-                yield Signal(slug, None, provider, "", index, below)
+            for slug in self._sorted[modality]:
+                if slug not in scored:
+                    yield _silent(slug, provider, index, below)
 
     def _score(self, label: str, value: Any) -> int:
         """0..10,000, rounded half to even. Raises VendorDrift for what is no number or off the scale."""
@@ -253,7 +324,7 @@ class VendorTable:
             if value in self._steps:
                 return self._steps[value]
             raise VendorDrift(f"'{_harmless(label)}' has the value {str(value)[:40]}, no step of the scale")
-        share = (value - self._low) / (self._high - self._low)
+        share = (value - self._low) / self._span
         if 0 <= share <= 1:
             return round(share * FULL)
         if -_ROUNDING <= share <= 1 + _ROUNDING:
@@ -268,7 +339,7 @@ class VendorTable:
     def _check_silence(self, labels: Set[str]) -> None:
         if len(labels) > _MOST_LABELS:
             raise VendorDrift(f"the answer names {len(labels)} labels")
-        if self._silence is Silence.DRIFT and not self._words.keys() <= labels:
+        if not self._always <= labels:
             raise VendorDrift(f"the answer names every label but {', '.join(self._missing(labels)[:5])}")
 
     def _missing(self, labels: Set[str]) -> list[str]:
@@ -282,6 +353,12 @@ class VendorTable:
             return any(scores.get(child, -1) >= scores[label] for child in self._tree.get(label, ()))
 
         return [signal for signal in signals if not explained(signal.label)]
+
+
+@lru_cache(4096)
+def _silent(category: str, provider: str, index: int, below: int) -> Signal:
+    """Nothing above this was found: the same answer after answer."""
+    return Signal(category, None, provider, "", index, below)
 
 
 def _check_scale(document: Document, scale: tuple[float, float] | dict[int, float]) -> None:

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from gateway.domain import FULL, Action, Answer, Failure, Modality, Reading, Role, Signal
-from gateway.policy.decide import decide
-from gateway.policy.judging import ESCALATE, MISSING
+from gateway.policy.judging import ESCALATE, MISSING, Judgement
 from gateway.policy.policy import Policy
-from gateway.policy.tally import LISTED, InputFacts
+from gateway.policy.tally import LISTED, InputFacts, hear
 
 
 def settled(policy: Policy, fact: InputFacts, remaining: Mapping[str, frozenset[str]]) -> bool:
@@ -20,25 +19,25 @@ def settled(policy: Policy, fact: InputFacts, remaining: Mapping[str, frozenset[
     everything, or that none answers, or all fail. Where a higher score could make a policy milder, it is never settled
     while anybody remains. What a named person has to see is settled: it is shown to no further vendor.
     """
-    decision = decide(policy, [fact])
-    if ESCALATE in decision.effects:
+    judged = _judged(policy, fact)
+    if ESCALATE in judged.effects:
         return True
     if not policy.monotone:
         return not remaining
-    now = decision.action
+    now = judged.action
     if policy.asks and now is not Action.BLOCK and _may_name(policy, fact, remaining):
         return False
     extremes = [_looking(remaining, None, fact), _looking(remaining, FULL, fact)]
     extremes += [_failing(remaining, fact)] if policy.asks else []
-    return all(decide(policy, [_with(fact, answers)]).action is now for answers in extremes)
+    return all(_judged(policy, _with(fact, answers)).action is now for answers in extremes)
 
 
 def holes(policy: Policy, fact: InputFacts) -> frozenset[str]:
     """The categories that had to be looked at and were not, or not by enough; none of what a person has to see."""
-    decision = decide(policy, [fact])
-    if ESCALATE in decision.effects:
+    judged = _judged(policy, fact)
+    if ESCALATE in judged.effects:
         return frozenset()
-    return frozenset(reason.category for reason in decision.reasons if reason.code == MISSING and reason.category)
+    return frozenset(reason.category for _, reason in judged.reasons if reason.code == MISSING and reason.category)
 
 
 def suspects(policy: Policy, answer: Answer) -> bool:
@@ -49,6 +48,11 @@ def suspects(policy: Policy, answer: Answer) -> bool:
         for signal in reading.signals
         if signal.input == answer.input and signal.score is not None and signal.score >= lines[signal.category].lowest
     )
+
+
+def _judged(policy: Policy, fact: InputFacts) -> Judgement:
+    [heard] = hear([fact])
+    return Judgement(policy, heard)
 
 
 def _may_name(policy: Policy, fact: InputFacts, remaining: Mapping[str, frozenset[str]]) -> bool:

@@ -10,55 +10,58 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache, reduce
 from operator import or_
 
-from gateway.domain import Action, CategoryVerdict, Coverage, Decision, Reading, Reason, State, worst
+from gateway.domain import FULL, Action, CategoryVerdict, Coverage, Decision, Reading, Reason, State, worst
 from gateway.policy.judging import Judgement, Rank
-from gateway.policy.policy import Policy
-from gateway.policy.tally import InputFacts, combined
+from gateway.policy.policy import UNSCORED, Policy
+from gateway.policy.tally import Heard, InputFacts, combined, hear
 from gateway.taxonomy import kin
 
 _WORD = 64
+_CALM = FULL // 50  # as high as nearly every score is
 
 Verdicts = dict[str, CategoryVerdict]
 
 
 def decide(policy: Policy, facts: Sequence[InputFacts], locale: str | None = None) -> Decision:
     """The decision on a submission. `facts` are its inputs in order; at least one."""
-    judged = [
-        Judgement(policy, position if fact.place is None else fact.place, fact, locale)
-        for position, fact in enumerate(facts)
-    ]
-    verdicts, top, score = _verdicts(policy, facts, judged)
+    return decided(policy, hear(facts), locale)
+
+
+def decided(policy: Policy, heard: Sequence[Heard], locale: str | None = None) -> Decision:
+    """The same, of what was heard of the inputs: several policies may be asked about that."""
+    judged = [Judgement(policy, each, locale) for each in heard]
+    verdicts = _verdicts(policy, judged)
+    top = _highest(policy, judged, verdicts)
     if len(judged) > 1:
-        return _together(policy, facts, judged, verdicts, top, score)
+        return _together(policy, judged, verdicts, top)
     [one] = judged
     action = one.action
+    covered = policy.covered[one.fact.modality]
     return Decision(
         action,
-        _sorted(one.reasons),
+        _sorted(one.reasons) if one.reasons else (),
         verdicts,
         (action,),
-        Coverage(policy.required[facts[0].modality], tuple(one.missing)),
+        Coverage(covered.required, tuple(one.missing)) if one.missing else covered,
         top,
-        score,
-        _once(one.effects),
-        _once(one.exempted),
+        None if top is None else verdicts[top].score,
+        _once(one.effects) if one.effects else (),
+        _once(one.exempted) if one.exempted else (),
         tuple(one.shadow),
         words(one.hits),
         words(one.unknown),
     )
 
 
-def _together(
-    policy: Policy,
-    facts: Sequence[InputFacts],
-    judged: Sequence[Judgement],
-    verdicts: Verdicts,
-    top: str | None,
-    score: int | None,
-) -> Decision:
+def action(policy: Policy, heard: Sequence[Heard]) -> Action:
+    """The action alone."""
+    return worst([Judgement(policy, each).action for each in heard])
+
+
+def _together(policy: Policy, judged: Sequence[Judgement], verdicts: Verdicts, top: str | None) -> Decision:
     """What several inputs come to: the worst decides."""
     actions = [each.action for each in judged]
-    required = (slug for fact in facts for slug in policy.required[fact.modality])
+    required = (slug for each in judged for slug in policy.required[each.fact.modality])
     return Decision(
         action=worst(actions),
         reasons=_sorted([reason for each in judged for reason in each.reasons]),
@@ -66,7 +69,7 @@ def _together(
         inputs=tuple(actions),
         coverage=Coverage(_once(required), _once(slug for each in judged for slug in each.missing)),
         max_category=top,
-        max_score=score,
+        max_score=None if top is None else verdicts[top].score,
         effects=_once(effect for each in judged for effect in each.effects),
         exempted=_once(lifted for each in judged for lifted in each.exempted),
         shadow=_once(rule for each in judged for rule in each.shadow),
@@ -95,43 +98,67 @@ def _sorted(reasons: list[tuple[Rank, Reason]]) -> tuple[Reason, ...]:
     return tuple([reason for _, reason in reasons])
 
 
-_UNSCORED = {state: CategoryVerdict(None, state, Action.ALLOW, {}) for state in State}
 _KNOWS_MORE = [State.NOT_COVERED, State.SKIPPED, State.ERRORED, State.SCORED]
 
 
-def _verdicts(
-    policy: Policy, facts: Sequence[InputFacts], judged: Sequence[Judgement]
-) -> tuple[Verdicts, str | None, int | None]:
-    """Categories the policy names, then whatever else was scored; and the highest of them.
+def _verdicts(policy: Policy, judged: Sequence[Judgement]) -> Verdicts:
+    """Categories the policy names, then whatever else was scored.
 
-    Each is judged by what in it falls under its threshold, not by a child that has one of its own. The highest is the
-    most particular one where a parent merely repeats its child, and never one that only describes.
+    Each is judged by what in it falls under its threshold, not by a child that has one of its own.
     """
-    verdicts = _blind(policy, facts, judged)
+    verdicts = _blind(policy, judged)
     if len(judged) == 1:
         _score(policy, judged[0], verdicts)
     else:
         _add_up(policy, judged, verdicts)
-    highest, best = -1, (-1, "")
-    lines = policy.lines
-    for each in judged:
-        for slug in each.seen.scores:
-            score = verdicts[slug].score
-            if score is None or score < highest or lines[slug].context:
-                continue
-            rank = (slug.count("/"), slug)
-            if score > highest or rank > best:
-                highest, best = score, rank
-    return verdicts, best[1] or None, highest if best[1] else None
+    return verdicts
+
+
+def _highest(policy: Policy, judged: Sequence[Judgement], verdicts: Verdicts) -> str | None:
+    """The most particular category with the highest score, where a parent repeats it; none that only describes."""
+    scores: Mapping[str, int | None] = judged[0].seen.heard.top
+    if len(judged) > 1 or not policy.plain:
+        scores = {slug: verdicts[slug].score for each in judged for slug in each.seen.heard.top}
+    highest, best, lines = -1, None, policy.lines
+    for slug, score in scores.items():
+        if score is None or score < highest:
+            continue
+        line = lines[slug]
+        if not line.context and (best is None or score > highest or line.rank > best):
+            highest, best = score, line.rank
+    return best[1] if best else None
+
+
+class _Alone(dict[int, CategoryVerdict]):
+    """What is said of a category that one provider scored, by its score. Calm ones are made once."""
+
+    def __init__(self, provider: str):
+        self._provider = provider
+
+    def __missing__(self, score: int) -> CategoryVerdict:
+        verdict = CategoryVerdict(score, State.SCORED, Action.ALLOW, {self._provider: score})
+        if score <= _CALM:
+            self[score] = verdict
+        return verdict
+
+
+_alone = lru_cache(64)(_Alone)
 
 
 def _score(policy: Policy, each: Judgement, verdicts: Verdicts) -> None:
     """What was scored on one input."""
-    over, allow, scored, plain = each.over, Action.ALLOW, State.SCORED, policy.plain
-    for slug, row in each.seen.scores.items():
-        score = max(row.values()) if plain else combined(policy.way(slug), row, each.seen, 0)[0]
-        action = over.get(slug, allow) if over else allow
-        verdicts[slug] = CategoryVerdict(score, scored, action, row)
+    heard, over, plain = each.seen.heard, each.over, policy.plain
+    top, allow, scored = heard.top, Action.ALLOW, State.SCORED
+    if plain and len(heard.said) == 1:
+        alone = _alone(*heard.said)
+        for slug, score in top.items():
+            verdicts[slug] = alone[score]
+        for slug, action in over.items():
+            verdicts[slug] = CategoryVerdict(top[slug], scored, action, alone[top[slug]].providers)
+        return
+    for slug, row in heard.rows.items():
+        known = top[slug] if plain else combined(policy.lines[slug].way, row, heard, 0)[0]
+        verdicts[slug] = CategoryVerdict(known, scored, over.get(slug, allow), row)
 
 
 def _add_up(policy: Policy, judged: Sequence[Judgement], verdicts: Verdicts) -> None:
@@ -151,11 +178,11 @@ def _worse(one: CategoryVerdict, other: CategoryVerdict) -> CategoryVerdict:
     return CategoryVerdict(max(known, default=None), State.SCORED, action, {**one.providers, **rows})
 
 
-def _blind(policy: Policy, facts: Sequence[InputFacts], judged: Sequence[Judgement]) -> Verdicts:
+def _blind(policy: Policy, judged: Sequence[Judgement]) -> Verdicts:
     """Why a category has no score, the reason somebody can act on first."""
     verdicts: Verdicts = {}
-    for fact, each in zip(facts, judged, strict=True):
-        here = _unscored(policy.listed[fact.modality], *_who_did_not(fact))
+    for each in judged:
+        here = _before(policy, each.seen.heard)
         if verdicts:
             for slug, verdict in here.items():
                 if slug not in verdicts or _KNOWS_MORE.index(verdict.state) > _KNOWS_MORE.index(verdicts[slug].state):
@@ -164,8 +191,16 @@ def _blind(policy: Policy, facts: Sequence[InputFacts], judged: Sequence[Judgeme
             verdicts = dict(here)
         for slug in each.seen.quiet:  # looked at, and nothing reported above the provider's minimum
             if slug in verdicts:
-                verdicts[slug] = _UNSCORED[State.SCORED]
+                verdicts[slug] = UNSCORED[State.SCORED]
     return verdicts
+
+
+def _before(policy: Policy, heard: Heard) -> Mapping[str, CategoryVerdict]:
+    """What is said of the listed categories before any score."""
+    fact = heard.fact
+    if not heard.silent and fact.sees.keys() <= heard.said.keys():
+        return policy.unseen[fact.modality]
+    return _unscored(policy.listed[fact.modality], *_who_did_not(fact))
 
 
 def _who_did_not(fact: InputFacts) -> tuple[tuple[frozenset[str], ...], tuple[frozenset[str], ...]]:
@@ -186,8 +221,8 @@ def _unscored(
     listed: tuple[str, ...], skipped: tuple[frozenset[str], ...], failed: tuple[frozenset[str], ...]
 ) -> Mapping[str, CategoryVerdict]:
     """What is said of the listed categories before any score. What is not seen by anybody asked, nobody can see."""
-    verdicts = dict.fromkeys(listed, _UNSCORED[State.NOT_COVERED])
+    verdicts = dict.fromkeys(listed, UNSCORED[State.NOT_COVERED])
     for state, who in ((State.SKIPPED, skipped), (State.ERRORED, failed)):
         able = {slug for sees in who for seen in sees for slug in kin(seen)}
-        verdicts.update({slug: _UNSCORED[state] for slug in listed if slug in able})
+        verdicts.update({slug: UNSCORED[state] for slug in listed if slug in able})
     return verdicts

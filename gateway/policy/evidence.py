@@ -6,15 +6,15 @@ picture in it: of what only a picture can show there is none, and that is known.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from gateway.domain import Failure, Modality, Reading
-from gateway.policy.cel.vocabulary import OCR, USER
-from gateway.policy.combine import MAX
+from gateway.policy.cel.vocabulary import HASHES, LABELS, OCR, USER
 from gateway.policy.compile.facts import Facts, HashHit, Incomplete, Label
+from gateway.policy.needs import Asked
 from gateway.policy.policy import Policy
-from gateway.policy.tally import LISTED, InputFacts, Seen, absentees, combined, silent
+from gateway.policy.tally import LISTED, Heard, InputFacts, Seen, absentees, combined, silent
 
 T = TypeVar("T")
 
@@ -22,66 +22,72 @@ _NOTHING: Mapping[str, Any] = {}
 _NO_PICTURE: Mapping[str, Any] = {"terms": (), "has_phone": False, "has_email": False, "has_url": False}
 
 
-def facts_of(policy: Policy, index: int, fact: InputFacts, seen: Seen) -> Facts:
+def facts_of(policy: Policy, seen: Seen) -> Facts:
     """The evidence in the numbers and texts that the policy's rules compare."""
-    needs = policy.needs
-    scores: dict[str, int] = {}
-    voices: dict[str, Collection[int]] = {}
-    silences: dict[str, int] = {}
-    absent = absentees(policy, fact, seen) if needs.counted else ()
-    least, nowhere = policy.least[fact.modality], policy.nowhere[fact.modality]
-    for (slug, lowest), way in zip(needs.categories, needs.ways, strict=True):
-        row = seen.scores.get(slug)
-        quiet = seen.reports.get(slug) if seen.reports else None
-        if quiet:
-            row = {**{provider: 0 for provider, below in quiet.items() if below <= lowest}, **(row or {})}
-        if row:
-            voices[slug] = row.values()
-            if slug not in least or seen.covered(slug) >= least[slug]:
-                score = max(row.values()) if way is MAX else combined(way, row, seen, 0)[0]
-                if score is not None:
-                    scores[slug] = score
-        if slug in nowhere:
-            scores.setdefault(slug, 0)
-        if (absent or quiet) and slug in needs.counted:
-            silences[slug] = silent(absent, fact, slug) + _undecided(quiet, row)
-    context = fact.context
+    needs, heard, fact = policy.needs, seen.heard, seen.heard.fact
+    apart = needs.categories if seen.reports else policy.apart[fact.modality]
+    scores, voices, silences = _apart(policy, seen, apart) if apart else (heard.top, _NOTHING, _NOTHING)
+    roots, context = needs.roots, fact.context
     return Facts(
         scores,
         voices,
         silences,
-        _labels(index, fact) if needs.labels else None,
-        _hashes(index, fact, seen) if needs.hashes else None,
-        _read(fact) if OCR in needs.roots else _NOTHING,
+        _labels(heard) if LABELS in roots else None,
+        _hashes(heard) if HASHES in roots else None,
+        _read(fact) if OCR in roots else _NOTHING,
         context,
-        _given(context, USER) if USER in needs.roots else _NOTHING,
+        _given(context, USER) if USER in roots else _NOTHING,
     )
 
 
-def _undecided(quiet: Mapping[str, int] | None, row: Mapping[str, int] | None) -> int:
+def _apart(
+    policy: Policy, seen: Seen, apart: Iterable[Asked]
+) -> tuple[dict[str, int], dict[str, Collection[int]], dict[str, int]]:
+    """The scores, the voices and the silent, with what counts of these categories in the place of the highest score."""
+    heard, modality = seen.heard, seen.heard.fact.modality
+    scores = heard.top
+    voices: dict[str, Collection[int]] = {}
+    silences: dict[str, int] = {}
+    absent = absentees(policy, heard) if policy.needs.counted else ()
+    least, nowhere = policy.least[modality], policy.nowhere[modality]
+    for asked in apart:
+        slug = asked.slug
+        row, quiet = heard.row(slug), seen.reports.get(slug)
+        if quiet:
+            row = {**{provider: 0 for provider, below in quiet.items() if below <= asked.lowest}, **row}
+        score = None
+        if row:
+            voices[slug] = row.values()
+            if slug not in least or seen.covered(slug) >= least[slug]:
+                score, _ = combined(asked.way, row, heard, 0)
+        if score is None and slug in nowhere:
+            score = 0
+        if score != scores.get(slug):
+            scores = {each: known for each, known in scores.items() if each != slug}
+            scores |= {} if score is None else {slug: score}
+        if asked.counted and (absent or quiet):
+            silences[slug] = silent(absent, heard.fact, slug) + _undecided(quiet, row)
+    return scores, voices, silences
+
+
+def _undecided(quiet: Mapping[str, int] | None, row: Mapping[str, int]) -> int:
     """How many answered, and report only from a number on that is above what rules ask for."""
-    return sum(provider not in (row or ()) for provider in quiet) if quiet else 0
+    return sum(provider not in row for provider in quiet) if quiet else 0
 
 
-def _labels(index: int, fact: InputFacts) -> Sequence[Label] | None:
-    """What providers that name things saw; None where none looked."""
-    if fact.modality is Modality.TEXT:
+def _labels(heard: Heard) -> Sequence[Label] | None:
+    """What providers that name things saw; None where none looked. The same for every policy."""
+    if heard.fact.modality is Modality.TEXT:
         return ()
-    asked = [answer.outcome for answer in fact.answers if answer.outcome.provider in fact.objects]
-    found = [
-        (signal.label, signal.score, reading.provider)  # a Label; as a plain tuple it is made in a third of the time
-        for reading in asked
-        if isinstance(reading, Reading)
-        for signal in reading.signals
-        if signal.score is not None and signal.input == index
-    ]
-    return _known(asked, cast(list[Label], found))
+    asked = [answer.outcome for answer in heard.fact.answers if answer.outcome.provider in heard.fact.objects]
+    return _known(asked, cast(list[Label], heard.things))
 
 
-def _hashes(index: int, fact: InputFacts, seen: Seen) -> Sequence[HashHit] | None:
+def _hashes(heard: Heard) -> Sequence[HashHit] | None:
     """The lists of known things it is on; None where no list was asked, or none answered."""
-    lists = seen.scores.get(LISTED, _NOTHING)
-    able = {provider for provider, sees in fact.sees.items() if LISTED in sees} | lists.keys()
+    fact, index = heard.fact, heard.index
+    lists = {provider for provider, scores in heard.said.items() if LISTED in scores}
+    able = {provider for provider, sees in fact.sees.items() if LISTED in sees} | lists
     asked = [answer.outcome for answer in fact.answers if answer.outcome.provider in able]
     found = [
         HashHit(signal.label)

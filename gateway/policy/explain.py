@@ -16,11 +16,11 @@ from gateway.policy.cel.vocabulary import HASHES, LABELS
 from gateway.policy.cel.wording import share, worded
 from gateway.policy.compile.facts import Facts
 from gateway.policy.compile.python import Program
-from gateway.policy.decide import decide
+from gateway.policy.decide import decided
 from gateway.policy.evidence import facts_of
 from gateway.policy.judging import UNKNOWN, Judgement
 from gateway.policy.policy import Clause, Policy
-from gateway.policy.tally import InputFacts
+from gateway.policy.tally import InputFacts, hear
 
 MOST_NEAREST = 5
 
@@ -34,15 +34,11 @@ class _Explanation:
     def __init__(self, policy: Policy, facts: Sequence[InputFacts], locale: str | None):
         self._policy = policy
         self._inputs = facts
-        self._decision: Decision = decide(policy, facts, locale)
+        heard = hear(facts)
+        self._decision: Decision = decided(policy, heard, locale)
         self._clauses = {clause.name: clause for clause in policy.clauses}
-        places = [position if fact.place is None else fact.place for position, fact in enumerate(facts)]
-        judged = [Judgement(policy, place, fact) for place, fact in zip(places, facts, strict=True)]
-        self._judged = dict(zip(places, judged, strict=True))
-        self._asked: dict[int, Facts] = {
-            place: facts_of(policy, place, fact, each.seen)
-            for place, fact, each in zip(places, facts, judged, strict=True)
-        }
+        self._judged = {each.index: Judgement(policy, each) for each in heard}
+        self._asked: dict[int, Facts] = {place: facts_of(policy, each.seen) for place, each in self._judged.items()}
 
     def whole(self) -> dict[str, Any]:
         decision, policy = self._decision, self._policy
@@ -82,7 +78,7 @@ class _Explanation:
         if clause is not None:
             told["because"] = list(self._because(clause, reason.input or 0, unknown=unknown))
         elif reason.category and reason.threshold is not None:
-            row = self._judged[reason.input or 0].seen.scores.get(reason.category, {})
+            row = self._judged[reason.input or 0].seen.heard.rows.get(reason.category, {})
             values = [{"provider": name, "score": score / FULL} for name, score in row.items()]
             expression = f'scores["{reason.category}"] >= {share(reason.threshold)}'
             told["because"] = [{"expr": expression, "values": values}]
@@ -138,11 +134,11 @@ class _Explanation:
 
     def _misses(self, place: int) -> Iterator[tuple[str, int, int]]:
         """What could have held, as name, number needed and the score there is."""
-        scores = self._judged[place].seen.scores
+        scores = self._judged[place].seen.heard.top
         for slug, rule in self._policy.rules.items():
             for name, bound in ((f"thresholds.{slug}.review", rule.review), (f"thresholds.{slug}.block", rule.block)):
                 if bound is not None and slug in scores:
-                    yield name, bound, max(scores[slug].values())
+                    yield name, bound, scores[slug]
         for clause in self._policy.clauses:
             for slug, bound, least in clause.compared if not clause.disabled else ():
                 if not least and slug in self._asked[place].scores:

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from gateway.domain import Action, Reason
 from gateway.policy.compile.facts import MISSING as NO_SCORE
 from gateway.policy.compile.facts import Facts
-from gateway.policy.compile.slots import Highest, reader
+from gateway.policy.compile.slots import Highest, kth_highest
 from gateway.policy.evidence import facts_of
 from gateway.policy.messages import keys_for
 from gateway.policy.policy import Clause, Policy, Rule
-from gateway.policy.tally import InputFacts, Seen, tally
+from gateway.policy.tally import Heard, Seen, tally
 
 MISSING = "coverage_missing"
 UNKNOWN = "coverage_unknown"
@@ -36,15 +36,15 @@ class Judgement:
 
     __slots__ = (
         *("seen", "reasons", "over", "missing", "effects", "exempted", "shadow", "hits", "unknown"),
-        *("_policy", "_index", "_fact", "_locale"),
+        *("fact", "_policy", "_index", "_locale"),
     )
 
-    def __init__(self, policy: Policy, index: int, fact: InputFacts, locale: str | None = None):
+    def __init__(self, policy: Policy, heard: Heard, locale: str | None = None):
         self._policy = policy
-        self._index = index
-        self._fact = fact
+        self._index = heard.index
+        self.fact = heard.fact
         self._locale = locale
-        self.seen: Seen = tally(policy, index, fact)
+        self.seen: Seen = tally(policy, heard)
         self.reasons: list[tuple[Rank, Reason]] = []
         self.over: dict[str, Action] = {}
         self.missing: list[str] = []
@@ -60,18 +60,17 @@ class Judgement:
         return min(self.reasons, key=_by_rank)[1].action if self.reasons else Action.ALLOW
 
     def _work(self) -> None:
-        policy, seen, fact = self._policy, self.seen, self._fact
+        policy, seen, fact = self._policy, self.seen, self.fact
         lifted = self._rules() if policy.asks else _NOTHING
         if seen.judged:
             self._thresholds(lifted)
         for slug in seen.undecided:
             self._miss(f"combine.{slug}", slug, Action.REVIEW)
-        if fact.unseen or len(seen.answered) < fact.need:
+        if fact.unseen or len(seen.heard.said) < fact.need:
             self._gaps()
-        scores = seen.scores
+        scores = seen.heard.top
         for slug, least, action in policy.wants[fact.modality]:
-            row = scores.get(slug)
-            if (row is None or len(row) < least) and seen.covered(slug) < least:
+            if (least > 1 or slug not in scores) and seen.covered(slug) < least:
                 self._miss(f"coverage.{slug}", slug, action)
 
     # thresholds
@@ -100,7 +99,7 @@ class Judgement:
     # gaps
 
     def _gaps(self) -> None:
-        fact, answered = self._fact, self.seen.answered
+        fact, answered = self.fact, self.seen.heard.said
         if len(answered) < fact.need:
             code = "coverage_too_few" if answered else "coverage_no_answer"
             self._gap(code, "coverage.need", Action.REVIEW)
@@ -125,7 +124,7 @@ class Judgement:
     def _rules(self) -> Mapping[str, str]:
         """Ask all of them. Gives what is lifted, and by which exemption."""
         policy = self._policy
-        facts = facts_of(policy, self._index, self._fact, self.seen)
+        facts = facts_of(policy, self.seen)
         hits, unknown = policy.program.ask(facts)
         lifted: dict[str, str] = {}
         for exemption in policy.exemptions:
@@ -180,7 +179,7 @@ class Judgement:
     # what is said
 
     def _words(self, keys: tuple[str, ...]) -> str:
-        return self._policy.messages.say(keys, self._locale, self._fact.modality)
+        return self._policy.messages.say(keys, self._locale, self.fact.modality)
 
     def _add(self, reason: Reason, priority: int, margin: int, order: int) -> None:
         rank = (-reason.action.strictness, -priority, -margin, order, self._index)
@@ -204,7 +203,7 @@ def cause(clause: Clause, facts: Facts) -> tuple[str | None, int | None, int | N
     best: tuple[int, str, int, int] | None = None
     for category, bound, least in clause.compared:
         slot = Highest(category, least, False)
-        score = reader(slot)(facts) if least else facts.scores.get(category, NO_SCORE)
+        score = kth_highest(slot, facts) if least else facts.scores.get(category, NO_SCORE)
         if score >= bound and (best is None or score - bound > best[0]):
             best = (score - bound, category, score, bound)
     return best[1:] if best else (None, None, None)

@@ -13,16 +13,29 @@ from gateway.policy.compile.slots import Highest, lowest, slots
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
-    """`categories` are with the lowest number each is compared with, and how its scores combine, in the same order.
+class Asked:
+    """A category that rules ask for: the lowest number it is compared with, and how its scores combine.
 
-    `counted` are those whose silent providers count, `roots` the fields: labels, hashes, ocr, context, user.
+    `voices`: they ask who said what of it too; `counted`: and how many who could have did not.
     """
 
-    categories: tuple[tuple[str, int], ...]
-    ways: tuple[Way, ...]
-    counted: frozenset[str]
+    slug: str
+    lowest: int
+    way: Way
+    voices: bool
+    counted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """`categories` are in the order in which they are asked for, `counted` says whether some of them are counted.
+
+    `roots` are the fields: labels, hashes, ocr, context, user.
+    """
+
+    categories: tuple[Asked, ...]
     roots: frozenset[str]
+    counted: bool
 
     @property
     def labels(self) -> bool:
@@ -39,9 +52,10 @@ def needs(conditions: Sequence[Condition], way: Callable[[str], Way]) -> Needs:
     """What these conditions ask for, with scores combined this way."""
     asked, bounds = slots(conditions), lowest(conditions)
     scored = dict.fromkeys(slot.category for slot in asked if isinstance(slot, Score | Coverage | Highest))
+    voiced = {slot.category for slot in asked if isinstance(slot, Coverage | Highest)}
+    counted = {slot.category for slot in asked if isinstance(slot, Highest)}
     return Needs(
-        tuple((slug, bounds.get(slug, FULL)) for slug in scored),
-        tuple(map(way, scored)),
-        frozenset(slot.category for slot in asked if isinstance(slot, Highest)),
+        tuple(Asked(slug, bounds.get(slug, FULL), way(slug), slug in voiced, slug in counted) for slug in scored),
         frozenset(slot.root for slot in asked if isinstance(slot, Field)),
+        bool(counted),
     )

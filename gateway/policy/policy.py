@@ -11,17 +11,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gateway.domain import Action, Modality
+from gateway.domain import Action, CategoryVerdict, Coverage, Modality, State
 from gateway.policy.cel import TypedTree
 from gateway.policy.combine import Way
 from gateway.policy.compile.python import Program
 from gateway.policy.messages import Messages
-from gateway.policy.needs import Needs, needs
+from gateway.policy.needs import Asked, Needs, needs
 from gateway.policy.overlays import Variants
 from gateway.policy.schema import CoverageRule, PolicyFile, Rollout
 from gateway.taxonomy import Kind, Taxonomy, kin
 
 NEVER = 1 << 20  # above every score
+UNSCORED = {state: CategoryVerdict(None, state, Action.ALLOW, {}) for state in State}
 _MOST_LINES = 10_000
 
 
@@ -105,7 +106,8 @@ class Line:
     """Where a category stands: itself and its ancestors, its threshold, and those of them under the same threshold.
 
     `together` are the latter where the most alarmed provider counts, `rowed` where scores are combined otherwise.
-    `lowest` is the lowest score that is not allowed, above all scores where there is none.
+    `lowest` is the lowest score that is not allowed, above all scores where there is none. `way` is how its scores
+    combine; of categories with the same score the one with the highest `rank` is named, the most particular.
     """
 
     kin: tuple[str, ...]
@@ -115,6 +117,8 @@ class Line:
     lowest: int
     context: bool
     escalates: bool
+    way: Way
+    rank: tuple[int, str]
 
 
 class _Lines(dict[str, Line]):
@@ -183,6 +187,21 @@ class Policy:
         return {modality: tuple(rules) for modality, rules in self.coverage.items()}
 
     @cached_property
+    def covered(self) -> Mapping[Modality, Coverage]:
+        """The coverage where none of them is missing."""
+        return {modality: Coverage(slugs) for modality, slugs in self.required.items()}
+
+    @cached_property
+    def unseen(self) -> Mapping[Modality, Mapping[str, CategoryVerdict]]:
+        """What is said of the listed categories where nobody who was asked can see them."""
+        return {modality: dict.fromkeys(slugs, UNSCORED[State.NOT_COVERED]) for modality, slugs in self.listed.items()}
+
+    @cached_property
+    def heights(self) -> tuple[tuple[int, str], ...]:
+        """The lowest scores that are not allowed, from the lowest up, each with its category."""
+        return tuple(sorted((rule.lowest, slug) for slug, rule in self.rules.items() if rule.lowest is not None))
+
+    @cached_property
     def plain(self) -> bool:
         """Whether the most alarmed provider counts everywhere."""
         return all(how == "max" for how in self.said.signals.combine.values())
@@ -201,9 +220,24 @@ class Policy:
     @cached_property
     def nowhere(self) -> Mapping[Modality, frozenset[str]]:
         """What rules ask for and no input of this modality can show: that it is not there, nobody has to find out."""
-        where = {slug: self.taxonomy.category(slug).modality for slug, _ in self.needs.categories}
+        where = {asked.slug: self.taxonomy.category(asked.slug).modality for asked in self.needs.categories}
         return {
             modality: frozenset(slug for slug, shown_in in where.items() if modality not in shown_in)
+            for modality in Modality
+        }
+
+    @cached_property
+    def apart(self) -> Mapping[Modality, tuple[Asked, ...]]:
+        """Of what rules ask for, the categories where the highest score of any provider is not all there is to know."""
+        return {
+            modality: tuple(
+                asked
+                for asked in self.needs.categories
+                if asked.way.name != "max"
+                or asked.voices
+                or asked.slug in self.nowhere[modality]
+                or self.least[modality].get(asked.slug, 1) > 1
+            )
             for modality in Modality
         }
 
@@ -247,4 +281,6 @@ class Policy:
             lowest=NEVER if rule is None or rule.lowest is None else rule.lowest,
             context=self.is_context(category),
             escalates=node is not None and node.kind is Kind.ESCALATE,
+            way=self.way(category),
+            rank=(category.count("/"), category),
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import structlog
@@ -16,10 +16,10 @@ from msgspec.structs import replace
 from gateway.domain import Action, Answer, Aside, Decision, Reason, worst
 from gateway.policy.bounds import holes, settled, suspects
 from gateway.policy.canary import Canary
-from gateway.policy.decide import decide
+from gateway.policy.decide import action, decided
 from gateway.policy.judging import ESCALATE, UNKNOWN
 from gateway.policy.policy import Policy
-from gateway.policy.tally import InputFacts
+from gateway.policy.tally import Heard, InputFacts, hear
 
 log = structlog.get_logger("modgate.policies")
 
@@ -68,24 +68,25 @@ class Company:
 
     def decide(self, facts: Sequence[InputFacts], locale: str | None) -> tuple[Policy, Decision, tuple[Aside, ...]]:
         """Whose decision it is, the decision, and what the others say."""
-        policy, decision, other = self._sides(decide(self.in_force, facts, locale), facts, locale)
-        heard = [_aside(shadow, SHADOW, _safely(shadow, facts, locale)) for shadow in self.shadows]
-        return policy, decision, (*other, *heard)
+        heard = hear(facts)
+        policy, decision, other = self._sides(decided(self.in_force, heard, locale), heard, locale)
+        shadows = [_aside(shadow, SHADOW, _try(partial(action, heard=heard), shadow, None)) for shadow in self.shadows]
+        return policy, decision, (*other, *shadows)
 
     def _sides(
-        self, old: Decision, facts: Sequence[InputFacts], locale: str | None
+        self, old: Decision, heard: Sequence[Heard], locale: str | None
     ) -> tuple[Policy, Decision, tuple[Aside, ...]]:
         """Both sides of a canary, each with the hard rules of the other; where there is none, the version in force."""
         new = self.new
         if new is None:
             return self.in_force, old, ()
-        other = _safely(new, facts, locale)
+        other = _try(partial(decided, heard=heard, locale=locale), new, None)
         if other is None:
             return self.in_force, old, (_aside(new, CANARY, None),)
         there, here = _with_hard_rules(other, self.in_force, old), _with_hard_rules(old, new, other)
         if self.first:
-            return new, there, (_aside(self.in_force, IN_FORCE, here),)
-        return self.in_force, here, (_aside(new, CANARY, there),)
+            return new, there, (_aside(self.in_force, IN_FORCE, here.action),)
+        return self.in_force, here, (_aside(new, CANARY, there.action),)
 
     def count(self, decided: Action, asides: Sequence[Aside]) -> None:
         """Tell the canary how this decision came out."""
@@ -114,13 +115,8 @@ class Company:
         return self.new is not None and _try(lambda new: suspects(new, answer), self.new, False)
 
 
-def _aside(policy: Policy, role: str, decision: Decision | None) -> Aside:
-    action = None if decision is None else decision.action
+def _aside(policy: Policy, role: str, action: Action | None) -> Aside:
     return Aside(policy.name, policy.version, policy.hash, role, action)
-
-
-def _safely(policy: Policy, facts: Sequence[InputFacts], locale: str | None) -> Decision | None:
-    return _try(lambda policy: decide(policy, facts, locale), policy, None)
 
 
 def _try(ask: Callable[[Policy], T], policy: Policy, otherwise: T) -> T:

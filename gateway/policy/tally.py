@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,11 @@ from msgspec import Struct, field
 from gateway.domain import FULL, Answer, Modality, Reading
 from gateway.policy.combine import Row, Way
 from gateway.policy.policy import Policy, Rule
+from gateway.taxonomy import kin
 
 LISTED = "label/listed"  # who scores this is a list of known things: what it says is a fact, and no opinion to average
 
+Thing = tuple[str, int, str]  # label, score, provider; in a third of the time that a NamedTuple takes
 Tally = dict[str, dict[str, int]]  # category → provider → score, parents at least as high as their children
 
 
@@ -36,17 +38,115 @@ class InputFacts(Struct, frozen=True):
 
 
 @dataclass(slots=True)
-class Seen:
-    """What the signals on one input come to.
+class Heard:
+    """What was said of the input that stands at this place, the same under every policy.
 
-    `answered` are the providers that gave a reading. `judged` has what is over its threshold: the highest score under
-    the same threshold, and whose category it is. `undecided` are categories where too few answered to combine, and what
-    they said might be over. `quiet`: looked, and reports nothing above its minimum, which is low enough for the
-    threshold; `reports` has every such minimum.
+    `said` has for each provider that answered its scores by category, parents at least as high as their children;
+    `top` the highest of them, `peak` the highest of those, -1 where there is none. `hushed` are providers with a
+    category and the score under which they report nothing of it.
     """
 
-    answered: set[str]
-    scores: Tally
+    index: int
+    fact: InputFacts
+    said: dict[str, dict[str, int]]
+    top: dict[str, int]
+    peak: int
+    hushed: list[tuple[str, str, int]]
+    _rows: Tally | None = None
+    _things: list[Thing] | None = None
+
+    @property
+    def rows(self) -> Tally:
+        """The scores by category, of each provider. Put together when somebody asks."""
+        if self._rows is None:
+            self._rows = _rows(self.said, self.top)
+        return self._rows
+
+    @property
+    def things(self) -> list[Thing]:
+        """What providers that name things saw. Put together when somebody asks."""
+        if self._things is None:
+            self._things = _things(self.index, self.fact)
+        return self._things
+
+    def row(self, slug: str) -> dict[str, int]:
+        """The scores of one category."""
+        return {provider: scores[slug] for provider, scores in self.said.items() if slug in scores}
+
+    @property
+    def silent(self) -> bool:
+        """Whether somebody who was asked gave no answer."""
+        return len(self.said) < len(self.fact.answers)
+
+
+def hear(facts: Sequence[InputFacts]) -> list[Heard]:
+    """What was said of each of these inputs."""
+    return [_heard(place if fact.place is None else fact.place, fact) for place, fact in enumerate(facts)]
+
+
+def _heard(index: int, fact: InputFacts) -> Heard:
+    said: dict[str, dict[str, int]] = {}
+    hushed: list[tuple[str, str, int]] = []
+    for answer in fact.answers:
+        reading = answer.outcome
+        if not isinstance(reading, Reading):
+            continue
+        provider = reading.provider
+        scores = said.get(provider)
+        if scores is None:
+            scores = said[provider] = {}
+        for signal in reading.signals:
+            if signal.input != index:
+                continue
+            score = signal.score
+            if score is None:
+                if signal.below is not None:
+                    hushed.append((provider, signal.category, signal.below))
+                continue
+            for slug in kin(signal.category):
+                if slug not in scores or score > scores[slug]:
+                    scores[slug] = score
+    [top] = said.values() if len(said) == 1 else [_top(said.values())]
+    return Heard(index, fact, said, top, max(top.values(), default=-1), hushed)
+
+
+def _top(said: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    top: dict[str, int] = {}
+    for scores in said:
+        for slug, score in scores.items():
+            if slug not in top or score > top[slug]:
+                top[slug] = score
+    return top
+
+
+def _rows(said: Mapping[str, Mapping[str, int]], slugs: Iterable[str]) -> Tally:
+    rows: Tally = {slug: {} for slug in slugs}
+    for provider, scores in said.items():
+        for slug, score in scores.items():
+            rows[slug][provider] = score
+    return rows
+
+
+def _things(index: int, fact: InputFacts) -> list[Thing]:
+    return [
+        (signal.label, signal.score, reading.provider)
+        for reading in [answer.outcome for answer in fact.answers if answer.outcome.provider in fact.objects]
+        if isinstance(reading, Reading)
+        for signal in reading.signals
+        if signal.score is not None and signal.input == index
+    ]
+
+
+@dataclass(slots=True)
+class Seen:
+    """What that comes to under a policy.
+
+    `judged` has what is over its threshold: the highest score under the same threshold, and whose category it is.
+    `undecided` are categories where too few answered to combine, and what they said might be over. `quiet`: looked, and
+    reports nothing above its minimum, which is low enough for the threshold; `reports` has every such minimum.
+    """
+
+    heard: Heard
     judged: dict[str, tuple[int, str]]
     undecided: list[str]
     quiet: dict[str, set[str]]
@@ -54,10 +154,10 @@ class Seen:
 
     def covered(self, slug: str) -> int:
         """How many providers looked at this category well enough to count."""
-        scored, quiet = self.scores.get(slug), self.quiet.get(slug)
-        if quiet is None:
-            return len(scored) if scored else 0
-        return len(scored.keys() | quiet) if scored else len(quiet)
+        quiet = self.quiet.get(slug, ())
+        return len(quiet) + sum(
+            slug in scores and provider not in quiet for provider, scores in self.heard.said.items()
+        )
 
 
 def low_enough(rule: Rule | None, below: int | None) -> bool:
@@ -65,65 +165,70 @@ def low_enough(rule: Rule | None, below: int | None) -> bool:
     return below is not None and (rule is None or rule.lowest is None or below <= rule.lowest)
 
 
-def tally(policy: Policy, index: int, fact: InputFacts) -> Seen:
-    """Add up what was said of the input that stands at this place."""
-    scores: Tally = {}
-    judged: dict[str, tuple[int, str]] = {}
+def tally(policy: Policy, heard: Heard) -> Seen:
+    """Which of it counts."""
+    seen = Seen(heard, {}, [], {}, {})
+    if heard.hushed:
+        _silent(policy, seen)
+    if not policy.plain or _reaches(policy, heard):
+        _judge(policy, seen)
+    return seen
+
+
+def _reaches(policy: Policy, heard: Heard) -> bool:
+    """Whether anything is as high as its threshold."""
+    for lowest, slug in policy.heights:
+        if heard.peak < lowest:
+            return False
+        if heard.top.get(slug, -1) >= lowest:
+            return True
+    return False
+
+
+def _silent(policy: Policy, seen: Seen) -> None:
+    for provider, category, below in seen.heard.hushed:
+        line = policy.lines[category]
+        enough = low_enough(line.rule, below)
+        for slug in line.kin:
+            if enough:
+                seen.quiet.setdefault(slug, set()).add(provider)
+            minimums = seen.reports.setdefault(slug, {})
+            minimums[provider] = min(below, minimums.get(provider, FULL))
+
+
+def _judge(policy: Policy, seen: Seen) -> None:
+    """Hold every score against its threshold."""
+    judged, lines, index = seen.judged, policy.lines, seen.heard.index
     rows: dict[str, dict[str, tuple[int, str]]] = {}
-    seen = Seen(set(), scores, judged, [], {}, {})
-    lines = policy.lines
-    for answer in fact.answers:
+    for answer in seen.heard.fact.answers:
         reading = answer.outcome
         if not isinstance(reading, Reading):
             continue
-        provider = reading.provider
-        seen.answered.add(provider)
         for signal in reading.signals:
-            if signal.input != index:
-                continue
             score, category = signal.score, signal.category
-            line = lines[category]
-            if score is None:
-                _silent(seen, line.kin, line.rule, provider, signal.below)
+            if score is None or signal.input != index:
                 continue
-            for slug in line.kin:
-                row = scores.get(slug)
-                if row is None:
-                    scores[slug] = {provider: score}
-                elif score > row.get(provider, -1):
-                    row[provider] = score
+            line = lines[category]
             if score >= line.lowest:
                 for slug in line.together:
                     if slug not in judged or score >= judged[slug][0]:
                         judged[slug] = (score, category)
             for slug in line.rowed:
                 heard = rows.setdefault(slug, {})
-                if provider not in heard or score > heard[provider][0]:
-                    heard[provider] = (score, category)
+                if reading.provider not in heard or score > heard[reading.provider][0]:
+                    heard[reading.provider] = (score, category)
     if rows:
-        _combine(policy, fact, seen, rows)
-    return seen
+        _combine(policy, seen, rows)
 
 
-def _silent(seen: Seen, slugs: tuple[str, ...], rule: Rule | None, provider: str, below: int | None) -> None:
-    if below is None:
-        return
-    enough = low_enough(rule, below)
-    for slug in slugs:
-        if enough:
-            seen.quiet.setdefault(slug, set()).add(provider)
-        minimums = seen.reports.setdefault(slug, {})
-        minimums[provider] = min(below, minimums.get(provider, FULL))
-
-
-def _combine(policy: Policy, fact: InputFacts, seen: Seen, rows: Mapping[str, dict[str, tuple[int, str]]]) -> None:
+def _combine(policy: Policy, seen: Seen, rows: Mapping[str, dict[str, tuple[int, str]]]) -> None:
     """Judge those categories where it is not the most alarmed provider who counts."""
-    absent = absentees(policy, fact, seen)
+    absent = absentees(policy, seen.heard)
     for slug, heard in rows.items():
         line = policy.lines[slug]
         row = {provider: score for provider, (score, _) in heard.items()}
         row |= {provider: 0 for provider in seen.quiet.get(slug, ()) if provider not in row}
-        score, highest = combined(policy.way(slug), row, seen, silent(absent, fact, slug))
+        score, highest = combined(line.way, row, seen.heard, silent(absent, seen.heard.fact, slug))
         if highest < line.lowest:
             continue
         if score is None:
@@ -132,7 +237,7 @@ def _combine(policy: Policy, fact: InputFacts, seen: Seen, rows: Mapping[str, di
             seen.judged[slug] = (score, max(heard.values())[1])
 
 
-def combined(way: Way, row: Row, seen: Seen, missing: int) -> tuple[int | None, int]:
+def combined(way: Way, row: Row, heard: Heard, missing: int) -> tuple[int | None, int]:
     """What the scores of one category come to, None where too few answered; and the most it can have come to.
 
     What a list of known things says is taken as it is. `row` holds one provider at least.
@@ -140,7 +245,7 @@ def combined(way: Way, row: Row, seen: Seen, missing: int) -> tuple[int | None, 
     if way.name == "max":
         score = max(row.values())
         return score, score
-    lists = seen.scores.get(LISTED, {})
+    lists = {provider for provider, scores in heard.said.items() if LISTED in scores}
     opinions = {provider: score for provider, score in row.items() if provider not in lists}
     fact = max((score for provider, score in row.items() if provider in lists), default=0)
     if not opinions:
@@ -159,12 +264,11 @@ def silent(absent: Iterable[str], fact: InputFacts, slug: str) -> int:
     return sum(can_see(fact.sees.get(provider), slug) for provider in absent)
 
 
-def absentees(policy: Policy, fact: InputFacts, seen: Seen) -> Set[str]:
+def absentees(policy: Policy, heard: Heard) -> Set[str]:
     """Those who were asked and failed, and those whom the policy expects and nobody heard of."""
-    answered = seen.answered
-    if not policy.expected and len(answered) == len(fact.answers):
+    if not policy.expected and not heard.silent:
         return frozenset()
-    return {*(answer.outcome.provider for answer in fact.answers), *policy.expected} - answered
+    return {*(answer.outcome.provider for answer in heard.fact.answers), *policy.expected} - heard.said.keys()
 
 
 def can_see(sees: frozenset[str] | None, slug: str) -> bool:

@@ -10,7 +10,7 @@ from gateway.policy.cel.typed import And, Condition, Not, One, Or, Some, opposit
 from gateway.policy.compile.python import Program
 from gateway.policy.evidence import facts_of
 from gateway.policy.policy import Policy
-from gateway.policy.tally import InputFacts, tally
+from gateway.policy.tally import InputFacts, hear, tally
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ class Shown:
 
     def note(self, variant: Policy, fact: InputFacts) -> None:
         """One case, under the overlays it came under. A rule that is off there is neither true nor false."""
-        seen = tally(variant, 0, fact)
+        [heard] = hear([fact])
+        seen = tally(variant, heard)
         for rule, (score, _) in ((variant.lines[slug].rule, judged) for slug, judged in seen.judged.items()):
             if rule is not None:
                 self.reached |= {
@@ -74,7 +75,7 @@ class Shown:
                 }
         if not variant.asks:
             return
-        facts = facts_of(variant, 0, fact, seen)
+        facts = facts_of(variant, seen)
         hits, unknown = variant.program.ask(facts)
         off = {clause.name for clause in variant.clauses if clause.disabled}
         for clause in variant.clauses:

@@ -59,7 +59,7 @@ def _scored(policy: Policy, modality: Modality, provider: str, said: dict[str, i
 
 def asked(policy: Policy, modality: Modality) -> list[str]:
     """The categories a policy has anything to say about."""
-    slugs = [*policy.rules, *policy.coverage[modality], *(row[0] for row in policy.needs.categories)]
+    slugs = [*policy.rules, *policy.coverage[modality], *(each.slug for each in policy.needs.categories)]
     return [slug for slug in dict.fromkeys(slugs) if slug.split("/", 1)[0] not in policy.taxonomy.open_roots]
 
 

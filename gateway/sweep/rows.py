@@ -17,7 +17,7 @@ from gateway.policy.judging import MISSING, UNKNOWN
 from gateway.policy.making import load_policy
 from gateway.policy.messages import Messages
 from gateway.policy.policy import Policy
-from gateway.policy.tally import tally
+from gateway.policy.tally import hear, tally
 from gateway.record import Record
 from gateway.replay import Sees, facts_of, too_few
 from gateway.sweep.layout import (
@@ -72,7 +72,8 @@ class Rows:
     def add(self, record: Record) -> None:
         """Raises ValueError where the id is not one of ours."""
         time, random = numbers_of(record.id)
-        for index, fact in enumerate(facts_of(record, self._sees)):
+        for index, heard in enumerate(hear(facts_of(record, self._sees))):
+            fact = heard.fact
             row: Row = {
                 "id.time": time,
                 "id.random": random,
@@ -85,7 +86,7 @@ class Rows:
                 "gap": SHORT * too_few(record, index) + UNSEEN * bool(fact.unseen),
             }
             row |= self._signals(fact.answers, index)
-            facts = evidence_of(self._everything, index, fact, tally(self._everything, index, fact))
+            facts = evidence_of(self._everything, tally(self._everything, heard))
             row |= self._given(facts)
             row |= self._reasons(record, index)
             row |= self._things(facts)

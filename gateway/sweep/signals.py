@@ -37,7 +37,7 @@ class Signals:
         self.categories = tuple(dict.fromkeys(voice.category for voice in (*part.scores, *part.quiet)))
         self.providers = tuple(dict.fromkeys((*part.providers, *policy.expected)))
         self._scores, self._quiet = frozenset(part.scores), frozenset(part.quiet)
-        self._lowest = dict(policy.needs.categories)
+        self._lowest = {asked.slug: asked.lowest for asked in policy.needs.categories}
 
     # which categories
 

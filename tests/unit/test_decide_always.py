@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from gateway.domain import FULL, Modality, Reading, State
-from gateway.policy.decide import decide
+from gateway.policy.decide import action, decide, decided
+from gateway.policy.tally import hear
 from gateway.taxonomy import lineage
 from tests.deciding import ALLOW, codes, facts, failed, policy, said
 
@@ -72,6 +73,24 @@ def test_a_decision_is_always_made_and_is_whole(rules, inputs, locale):
         assert verdict.score is None or verdict.score == max(verdict.providers.values())
         for parent in lineage(slug) if verdict.score is not None else ():
             assert decision.categories[parent].score >= verdict.score
+
+
+@holds
+@given(policies, submissions())
+def test_what_is_left_out_where_nothing_is_alarming_changes_nothing(rules, inputs):
+    thorough = replace(rules)
+    vars(thorough)["plain"] = False  # so every score is combined, and held against every threshold
+    assert decide(rules, inputs) == decide(thorough, inputs)
+
+
+@holds
+@given(policies, policies, submissions())
+def test_a_policy_comes_to_the_same_on_what_another_was_asked_about(rules, others, inputs):
+    heard = hear(inputs)
+    decided(others, heard)
+    decision = decide(rules, inputs)
+    assert action(rules, heard) is decision.action
+    assert decided(rules, heard) == decision
 
 
 @holds

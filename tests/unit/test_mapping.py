@@ -315,6 +315,20 @@ def test_a_word_of_an_open_vocabulary_names_a_thing_and_alarms_nobody():
     assert (signal.category, signal.score) == ("label/Bicycle", 9000)
 
 
+def test_the_same_word_is_a_thing_or_an_alarm_as_each_answer_has_it():
+    for open_, category in ((True, "label/Bow"), (False, "unmapped/acme/Bow"), (True, "label/Bow")):
+        [signal] = STRICT_OPEN.translate(Look((Finding("Bow", 0.9, None, open_),)), "acme", {IMAGE: 0})
+        assert signal.category == category
+
+
+@given(st.lists(st.tuples(st.sampled_from(["Violence", "Gore", "Hate", "Swearing", "New"]), st.floats(0, 100))))
+def test_a_table_that_was_used_says_what_a_new_one_says(said):
+    look = Look(tuple(Finding(label, value) for label, value in said), minimum=20.0)
+    new = table(ACME)
+    for inputs in ({TEXT: 0}, {TEXT: 1, IMAGE: 0}, {TEXT: 0}):
+        assert ACME_TABLE.translate(look, "acme", inputs) == new.translate(look, "acme", inputs)
+
+
 STRICT_OPEN = table("measures: confidence\nscale: [0, 1]\nsilence: below_minimum\nlabels: {hate: hate}\n")
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 
+from gateway.frozen import frozen
 from gateway.policy.cel.shapes import Kind, Many, Shape
 
 MISSING = -1  # a score nobody gave
@@ -32,7 +33,7 @@ class Incomplete(tuple[Any, ...]):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Facts:
     """Scores are 0..10,000. What is not in a mapping is missing; a list that is None was not looked for, and
     one that is Incomplete holds what is known of it.
@@ -57,13 +58,13 @@ def fit(shape: Shape, value: Any) -> Any:
 
     Never converted: "3" is no number. Text with U+0000 in it is missing too, since databases do not agree about it.
     """
+    if isinstance(value, str):
+        return value if shape is Kind.TEXT and "\0" not in value else None
     if isinstance(shape, Many):
         items = [fit(Kind.TEXT, item) for item in value] if isinstance(value, list | tuple) else [None]
         return None if None in items else tuple(items)
     if isinstance(value, bool):
         return value if shape is Kind.BOOL else None
-    if isinstance(value, str):
-        return value if shape is Kind.TEXT and "\0" not in value else None
     if isinstance(value, int):
         return _of_int(shape, value)
     return value if isinstance(value, float) and shape is Kind.DOUBLE and math.isfinite(value) else None

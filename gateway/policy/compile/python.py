@@ -9,7 +9,7 @@ The source is written from the typed tree alone. No text of a user is in it: val
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gateway.policy.cel.shapes import Kind
@@ -35,8 +35,9 @@ from gateway.policy.cel.typed import (
     never_unknown,
 )
 from gateway.policy.cel.words import PREDICATES, Predicate
+from gateway.policy.compile.binding import bind, binder
 from gateway.policy.compile.facts import Facts, Incomplete
-from gateway.policy.compile.slots import Slot, highest, reader, slots
+from gateway.policy.compile.slots import Slot, highest, slots, vector
 
 Masks = tuple[int, int]  # bit n is rule n: certainly true, unknown
 
@@ -44,29 +45,28 @@ _FALSE, _UNKNOWN, _TRUE = 0, 1, 2  # so that the greatest of some outcomes is wh
 
 
 class Program:
-    """Some rules, ready to be asked. `slots` says what belongs where in a vector; `source` is for people."""
+    """Some rules, ready to be asked. `slots` says what belongs where in a vector; `source` is for people.
+
+    `vector` fetches some facts in the order of the slots, `run` asks all rules of them.
+    """
 
     def __init__(self, conditions: Sequence[Condition]):
         self.slots: tuple[Slot, ...] = slots(conditions)
-        self._readers = [reader(slot) for slot in self.slots]
+        self.vector = vector(self.slots)
         writer = _Writer(self.slots)
         self.source = writer.function(conditions)
-        self.run: Callable[[Sequence[Any]], Masks] = _made(self.source, writer.constants)
-
-    def vector(self, facts: Facts) -> list[Any]:
-        """The facts in the order of the slots."""
-        return [read(facts) for read in self._readers]
+        self.run: Callable[[Sequence[Any]], Masks] = bind(self.source, writer.constants)
 
     def ask(self, facts: Facts) -> Masks:
         """Which rules hold, and of which it is unknown."""
         return self.run(self.vector(facts))
 
 
-def any_of(outcomes: list[int], items: Sequence[Any]) -> int:
-    """Whether one of them is true; unknown while others may come."""
-    if type(items) is Incomplete:
-        outcomes.append(_UNKNOWN)
-    return max(outcomes, default=_FALSE)
+def any_of(open_ones: list[bool], items: Sequence[Any]) -> int:
+    """Whether one of those that are not certainly false is true; unknown while others may come."""
+    if True in open_ones:
+        return _TRUE
+    return _UNKNOWN if open_ones or type(items) is Incomplete else _FALSE
 
 
 def exactly_one(outcomes: list[int], items: Sequence[Any] = ()) -> int:
@@ -74,13 +74,6 @@ def exactly_one(outcomes: list[int], items: Sequence[Any] = ()) -> int:
     if type(items) is Incomplete:
         return _UNKNOWN
     return _UNKNOWN if _UNKNOWN in outcomes else _TRUE if outcomes.count(_TRUE) == 1 else _FALSE
-
-
-def _made(source: str, constants: Mapping[str, Any]) -> Callable[[Sequence[Any]], Masks]:
-    namespace: dict[str, Any] = {}
-    exec(compile(source, "<rules>", "exec"), {}, namespace)  # noqa: S102 - our own words, see above
-    made: Callable[[Sequence[Any]], Masks] = namespace["bind"](*constants.values())
-    return made
 
 
 class _Writer:
@@ -98,16 +91,16 @@ class _Writer:
         for place, condition in enumerate(conditions):
             self._rule(condition, 1 << place)
         unpacked = "".join(f"{name}, " for name in self._names.values())
-        return "\n".join(
+        return binder(
+            self.constants,
             [
-                f"def bind({', '.join(self.constants)}):",
-                "    def rules(vector):",
-                *([f"        {unpacked}= vector"] if unpacked else []),
-                "        hits = unknown = 0",
-                *(f"        {line}" for line in self._lines),
-                "        return hits, unknown",
-                "    return rules",
-            ]
+                "def rules(vector):",
+                *([f"    {unpacked}= vector"] if unpacked else []),
+                "    hits = unknown = 0",
+                *(f"    {line}" for line in self._lines),
+                "    return hits, unknown",
+                "return rules",
+            ],
         )
 
     def _rule(self, condition: Condition, bit: int) -> None:
@@ -120,7 +113,9 @@ class _Writer:
             case Always():
                 return str(node.value)
             case And() | Or():
-                return _joined("and" if isinstance(node, And) else "or", [self.true(part) for part in node.parts])
+                return _joined(
+                    "and" if isinstance(node, And) else "or", [self.true(part) for part in _numbers_first(node)]
+                )
             case Not():
                 return self.false(node.part)
             case Holds():
@@ -140,7 +135,9 @@ class _Writer:
             case Always():
                 return str(not node.value)
             case And() | Or():
-                return _joined("or" if isinstance(node, And) else "and", [self.false(part) for part in node.parts])
+                return _joined(
+                    "or" if isinstance(node, And) else "and", [self.false(part) for part in _numbers_first(node)]
+                )
             case Not():
                 return self.true(node.part)
             case Holds():
@@ -196,8 +193,12 @@ class _Writer:
 
     def _some(self, node: Some) -> str:
         name = self._names[node.over]
-        outcomes = f"[{self._outcome(node.body)} for {_elements(node)} in {name}]"
-        return f"{_UNKNOWN} if {name} is None else {'one' if node.once else 'some'}({outcomes}, {name})"
+        each = f"for {_elements(node)} in {name}"
+        if node.once:
+            asked = f"one([{self._outcome(node.body)} {each}], {name})"
+        else:
+            asked = f"some([{self.true(node.body)} {each} if not {self.false(node.body)}], {name})"
+        return f"{_UNKNOWN} if {name} is None else {asked}"
 
     def _one(self, node: One) -> str:
         return f"one([{', '.join(self._outcome(part) for part in node.parts)}])"
@@ -205,6 +206,19 @@ class _Writer:
     def _outcome(self, node: Condition) -> str:
         otherwise = "" if never_unknown(node) else f"{_FALSE} if {self.false(node)} else "
         return f"{_TRUE} if {self.true(node)} else {otherwise}{_UNKNOWN if otherwise else _FALSE}"
+
+
+def _numbers_first(node: And | Or) -> Sequence[Condition]:
+    """Its parts, comparisons of scores before others: they are quick, and most contents are calm."""
+    return sorted(node.parts, key=lambda part: not _of_scores(part))
+
+
+def _of_scores(node: Condition) -> bool:
+    if isinstance(node, And | Or):
+        return all(_of_scores(part) for part in node.parts)
+    return isinstance(node, Votes | Present) or (
+        isinstance(node, Holds) and all(isinstance(term, Score | Constant) for term in node.terms)
+    )
 
 
 def _harmless(word: Predicate, term: Term) -> bool:

@@ -6,14 +6,14 @@ vector holds the k-th highest with the silent ones at the bottom (certainly so m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any, TypeAlias
 
 from gateway.domain import FULL
 from gateway.policy.cel.shapes import Plain, Shape
 from gateway.policy.cel.typed import Condition, Constant, Coverage, Field, Holds, Score, Votes, terms, walk
+from gateway.policy.compile.binding import bind, binder
 from gateway.policy.compile.facts import MISSING, Facts, fit
 
 
@@ -45,20 +45,33 @@ def highest(node: Votes) -> tuple[Highest, Highest]:
     return Highest(node.category, node.least, False), Highest(node.category, node.least, True)
 
 
-def reader(slot: Slot) -> Callable[[Facts], Any]:
-    """What fetches the slot's value out of some facts."""
+def vector(order: Sequence[Slot]) -> Callable[[Facts], list[Any]]:
+    """What fetches the slots' values out of some facts, all at once."""
+    names: dict[str, Any] = {"kth": kth_highest, "fitted": _fitted}
+    values = [_fetch(slot, number, names) for number, slot in enumerate(order)]
+    lines = ["def vector(facts):", f"    return [{', '.join(values)}]", "return vector"]
+    made: Callable[[Facts], list[Any]] = bind(binder(names, lines), names)
+    return made
+
+
+def _fetch(slot: Slot, number: int, names: dict[str, Any]) -> str:
+    """The expression for one slot. `names` gets what it names."""
+    key = f"k{number}"
     match slot:
         case Score(category):
-            return lambda facts: facts.scores.get(category, MISSING)
+            names[key] = category
+            return f"facts.scores.get({key}, {MISSING})"
         case Coverage(category):
-            return lambda facts: len(facts.voices.get(category, ()))
+            names[key] = category
+            return f"len(facts.voices.get({key}, ()))"
         case Highest():
-            return lambda facts: _highest(slot, facts)
+            names[key] = slot
+            return f"kth({key}, facts)"
         case Field(root="labels" | "hashes"):
-            return attrgetter(slot.root)
+            return f"facts.{slot.root}"
         case Field(root, name, shape, default):
-            given = attrgetter(root)
-            return lambda facts: _fitted(shape, given(facts).get(name), default)
+            names.update({key: name, f"s{number}": shape, f"d{number}": default})
+            return f"fitted(s{number}, facts.{root}.get({key}), d{number})"
 
 
 def _fitted(shape: Shape, given: Any, default: Plain | None) -> Any:
@@ -66,10 +79,13 @@ def _fitted(shape: Shape, given: Any, default: Plain | None) -> Any:
     return default if found is None else found
 
 
-def _highest(slot: Highest, facts: Facts) -> int:
-    place = slot.place - (facts.silent.get(slot.category, 0) if slot.if_all else 0)
-    if place <= 0:
-        return FULL
+def kth_highest(slot: Highest, facts: Facts) -> int:
+    """What stands in this slot."""
+    place = slot.place
+    if slot.if_all and facts.silent:
+        place -= facts.silent.get(slot.category, 0)
+        if place <= 0:
+            return FULL
     voices = facts.voices.get(slot.category, ())
     return sorted(voices)[-place] if place <= len(voices) else MISSING
 
