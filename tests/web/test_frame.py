@@ -54,6 +54,15 @@ async def test_every_answer_has_an_id_and_says_where_the_time_went(gateway):
             assert re.fullmatch(r"total;dur=[\d.]+, vendors;dur=[\d.]+, policy;dur=[\d.]+", timing)
 
 
+async def test_a_body_that_is_not_encoded_as_it_says_is_the_callers_mistake_and_ends_its_connection(gateway):
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    async with gateway.post("/v1/moderate", data=b"{}", headers=headers) as response:
+        assert (response.status, (await response.json())["code"]) == (400, "malformed_encoding")
+        assert response.headers["Connection"] == "close"
+    async with gateway.post("/v1/moderate", json=SAID) as response:
+        assert response.status == 200
+
+
 @pytest.mark.parametrize("given, kept", [("trace-1.2_3", True), ("a b", False), ("x" * 65, False), ("<script>", False)])
 async def test_a_harmless_request_id_of_the_callers_is_kept(gateway, given, kept):
     async with gateway.get("/healthz", headers={"X-Request-Id": given}) as response:
