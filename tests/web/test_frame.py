@@ -148,6 +148,7 @@ async def test_another_tenants_decision_is_not_there(locked):
 async def test_a_wrong_key_is_told_apart_from_none_and_never_repeated(locked):
     async with locked.post("/v1/moderate", json=SAID) as response:
         assert (response.status, (await response.json())["code"]) == (401, "missing_key")
+        assert response.headers["WWW-Authenticate"] == 'Bearer realm="modgate"'
     async with locked.post("/v1/moderate", json=SAID, headers=bearer("guess-123")) as response:
         said = await response.text()
         assert (response.status, json.loads(said)["code"]) == (401, "unknown_key")
