@@ -301,7 +301,8 @@ def test_a_worker_that_is_killed_is_replaced(config):
 def test_workers_that_cannot_begin_end_it(config):
     config.write_text(CONFIG.replace("policies: {", "policies: {default: nope, "))
     done = modgate("serve", "--workers", "2", config=config)
-    assert (done.returncode, "policies.default names 'nope'" in done.stderr) == (2, True)
+    assert (done.returncode, f"{config}:6:21: policies.default names 'nope'" in done.stderr) == (2, True)
+    assert "there are kids-avatars, marketplace, social" in done.stderr
 
 
 def workers(gateway):
