@@ -54,6 +54,13 @@ async def test_every_answer_has_an_id_and_says_where_the_time_went(gateway):
             assert re.fullmatch(r"total;dur=[\d.]+, vendors;dur=[\d.]+, policy;dur=[\d.]+", timing)
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_whoever_balances_load_may_ask_by_head(gateway, path):
+    async with gateway.head(path) as response:
+        assert (response.status, await response.read()) == (200, b"")
+        assert response.headers["X-Request-Id"]
+
+
 async def test_a_body_that_is_not_encoded_as_it_says_is_the_callers_mistake_and_ends_its_connection(gateway):
     headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
     async with gateway.post("/v1/moderate", data=b"{}", headers=headers) as response:
