@@ -25,6 +25,7 @@ from gateway.dispatch.question import Fit, Provider
 from gateway.dispatch.strategies import Leg
 from gateway.domain import Modality, Needs
 from gateway.drills import Drills
+from gateway.errors import ConfigError
 from gateway.history import History
 from gateway.intake import Intake
 from gateway.ledger import DatabaseLedger
@@ -168,7 +169,12 @@ def _policies(config: Config, taxonomy: Taxonomy, history: History) -> PolicyBoo
     messages, names = Messages.from_file(paths.MESSAGES), frozenset(config.providers)
     dir, default = config.policies.dir, config.policies.default
     policies = PolicyBook(dir, default, taxonomy, messages, names, try_own, history.halted)
-    policies.load()
+    try:
+        policies.load()
+    except ConfigError as error:
+        if error.file:
+            raise
+        raise config.document.error(("policies", "default"), error.detail, error.hint) from None
     return policies
 
 

@@ -25,7 +25,10 @@ from gateway.web.auth import Role, digest
 
 T = TypeVar("T")
 
-keys = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
+keys = typer.Typer(
+    help="Make, list and revoke API keys.\n\nExample: modgate keys create app --role submit",
+    no_args_is_help=True,
+)
 
 
 class Priority(StrEnum):

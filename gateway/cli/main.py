@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
-from gateway.cli.common import stderr
+from gateway.cli.common import stderr, stdout
 from gateway.cli.doctor import doctor
 from gateway.cli.drill import drill
 from gateway.cli.keys import keys
@@ -19,12 +21,31 @@ from gateway.errors import ConfigError, RequestError
 
 app = typer.Typer(
     name="modgate",
-    help="May this be published? Several vendors asked, one policy, an answer with reasons.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        stdout.print(f"modgate {version('modgate')}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def modgate(
+    tell: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """May this be published? Several vendors asked, one policy, an answer with reasons.
+
+    Example: modgate moderate --text "See you at noon" photo.jpg
+    """
+
+
 app.command()(serve)
 app.command()(moderate)
 app.command()(doctor)

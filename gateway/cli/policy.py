@@ -13,7 +13,10 @@ from gateway.cli.policy_explain import explain
 from gateway.cli.policy_schema import schema
 from gateway.cli.policy_test import test
 
-policy = typer.Typer(help="Check, test and compare policies.", no_args_is_help=True)
+policy = typer.Typer(
+    help="Check, test and compare policies.\n\nExample: modgate policy check policies/social.yaml",
+    no_args_is_help=True,
+)
 policy.command("check")(check)
 policy.command("schema")(schema)
 policy.command("test")(test)

@@ -10,6 +10,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from typing import Annotated
 
 import structlog
@@ -17,7 +19,7 @@ import typer
 import uvloop
 from aiohttp import web
 
-from gateway.cli.common import ConfigOption, configuration, stderr
+from gateway.cli.common import ConfigOption, JsonOption, configuration, print_json, stderr
 from gateway.config import Config, check_exposure
 from gateway.errors import ConfigError
 from gateway.logs import set_up_logs
@@ -28,6 +30,7 @@ log = structlog.get_logger("modgate.serve")
 
 DRAIN = 30.0  # seconds that work under way may take after SIGTERM
 READ_AHEAD = 8_192  # bytes of a body that waits for its turn, give or take one read; left out, it is 640 KB of each
+_LOOK_EVERY = 0.5  # seconds until it is seen that a process is gone
 _WORKER = "MODGATE_WORKER"  # set in the environment of the processes that --workers starts
 
 TRY_IT = (
@@ -43,8 +46,9 @@ def serve(
         int | None, typer.Option(min=0, max=65535, help="Instead of server.port; 0 takes a free one.")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the port.")] = 1,
+    as_json: JsonOption = False,
 ) -> None:
-    """Serve the API until SIGTERM or Ctrl-C; work under way is finished first.
+    """Serve the API until SIGTERM or Ctrl-C; work under way is finished first. With --json it prints where.
 
     Example: modgate serve --port 8080
     """
@@ -53,11 +57,11 @@ def serve(
     settings = settings.listening_on(host or settings.server.host, settings.server.port if port is None else port)
     check_exposure(settings.server.host, settings.auth)
     if workers > 1:
-        sys.exit(_supervise(settings, workers))
-    uvloop.run(_serve(settings))
+        sys.exit(_supervise(settings, workers, as_json))
+    uvloop.run(_serve(settings, as_json))
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: Config, as_json: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -76,7 +80,7 @@ async def _serve(config: Config) -> None:
                 f"cannot listen on {where}: {os.strerror(error.errno or 0)}", hint="--port 0 takes a free one"
             ) from error
         if not shared:
-            _greet(config, runner.addresses[0][1])
+            _greet(config, runner.addresses[0][1], as_json)
         _settle_memory()
         log.info("serving", address=config.server.host, port=runner.addresses[0][1])
         await stop.wait()
@@ -93,32 +97,54 @@ def _settle_memory() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def _greet(config: Config, port: int) -> None:
+def _greet(config: Config, port: int, as_json: bool) -> None:
     host = f"[{config.server.host}]" if ":" in config.server.host else config.server.host
     address = f"http://{host}:{port}"
+    if as_json:
+        print_json({"address": address, "docs": f"{address}/docs"})
+        return
     stderr.print(f"[bold]modgate[/] serves {address}   docs: {address}/docs", highlight=False)
     stderr.print("Try it:", highlight=False)
     stderr.print("  " + TRY_IT.format(address=address), highlight=False, soft_wrap=True)
 
 
-def _supervise(config: Config, workers: int) -> int:
-    """Start the processes, pass signals on, and end with the first that ends by itself."""
+def _supervise(config: Config, workers: int, as_json: bool) -> int:
+    """Start the processes on one port, and pass signals on to them."""
     with _held_port(config) as held, tempfile.TemporaryDirectory(prefix="modgate-metrics-") as metrics:
         port = held.getsockname()[1]
         command = [sys.executable, "-m", "gateway.cli", "serve", "--config", str(config.file)]
         command += ["--host", config.server.host, "--port", str(port)]
         environment = {**os.environ, _WORKER: "1", "PROMETHEUS_MULTIPROC_DIR": metrics}
-        children = [subprocess.Popen(command, env=environment) for _ in range(workers)]  # noqa: S603  # our own program
+        _greet(config, port, as_json)
+        return _keep(lambda: subprocess.Popen(command, env=environment), workers)  # noqa: S603  # our own program
 
-        def pass_on(*_: object) -> None:
-            for child in children:
-                child.terminate()
 
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, pass_on)
-        _greet(config, port)
-        codes = [child.wait() for child in children]
-    return max(abs(code) for code in codes)
+def _keep(begin: Callable[[], subprocess.Popen[bytes]], many: int) -> int:
+    """So many of them until a signal comes: one that was killed is replaced, one that gave up by itself ends all."""
+    children = [begin() for _ in range(many)]
+    ending = False
+
+    def pass_on(*_: object) -> None:
+        nonlocal ending
+        ending = True
+        for child in children:
+            child.terminate()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, pass_on)
+    while not ending:
+        time.sleep(_LOOK_EVERY)
+        for place, child in enumerate(children):
+            code = None if ending else child.poll()
+            if code is not None and code < 0:
+                log.error("worker_killed", pid=child.pid, signal=-code)
+                children[place] = begin()
+                if ending:  # while it began; a second signal would cut the others short
+                    children[place].terminate()
+            elif code is not None:
+                pass_on()
+    codes = [child.wait() for child in children]
+    return max(0 if code == -signal.SIGTERM else abs(code) for code in codes)  # told so before it could listen
 
 
 def _held_port(config: Config) -> socket.socket:

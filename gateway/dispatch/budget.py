@@ -11,6 +11,7 @@ from collections import deque
 RETRY_SHARE = 0.20  # of the calls in the window
 HEDGE_SHARE = 0.05
 LEAST_RETRIES = 4  # in a window, however few calls there are
+LEAST_HEDGES = 3  # likewise: a share of next to nothing would never hedge a quiet gateway
 _WINDOW = 10  # seconds
 
 
@@ -34,10 +35,12 @@ class Budget:
         return True
 
     def hedge(self, now: float) -> bool:
-        """Whether another provider may be asked beside a slow one; if so it is counted. There is no least number."""
+        """Whether another provider may be asked beside a slow one; if so it is counted."""
         second = self._second(now)
         asked, retries, hedges = self._sums()
-        if hedges + 1 > HEDGE_SHARE * asked or retries + hedges + 1 > max(LEAST_RETRIES, RETRY_SHARE * asked):
+        if hedges + 1 > max(LEAST_HEDGES, HEDGE_SHARE * asked):
+            return False
+        if retries + hedges + 1 > max(LEAST_RETRIES, RETRY_SHARE * asked):
             return False
         second[3] += 1
         return True

@@ -215,7 +215,7 @@ class PolicyBook:
 
         named = placed({file: version.policy for file, version in by_file.items()}, self.default, canary_of)
         if self.default not in named:
-            hint = did_you_mean(self.default, named)
+            hint = did_you_mean(self.default, named) or f"there are {', '.join(sorted(named))}"
             raise ConfigError(f"policies.default names '{self.default}', which is not in {self._folder}", hint=hint)
         self._by_file, self._by_name, self._canaries = by_file, named, canaries
 

@@ -170,8 +170,8 @@ async def _answered(visit: Visit, endpoint: Endpoint | None, handler: Handler) -
     if refused.http in (429, 503):
         visit.desk.metrics.refused(refused.code)
     response = (endpoint.problem if endpoint else as_problem)(refused, visit.id)
-    if EXPECT in visit.request.headers:  # whether its body is still to come is not to be known
-        response.force_close()
+    if EXPECT in visit.request.headers or visit.request.content.exception():
+        response.force_close()  # where the next request begins is not to be known
     return response
 
 

@@ -173,11 +173,15 @@ class _Coming:
 
     async def _within(self, read: Callable[[], Awaitable[bytes]]) -> bytes:
         """What is read, if all that came is within its bounds."""
-        if self._share is None or self._content.is_eof():
-            data = await read()
-        else:
-            async with within(self._share.until):
+        try:
+            if self._share is None or self._content.is_eof():
                 data = await read()
+            else:
+                async with within(self._share.until):
+                    data = await read()
+        except web.RequestPayloadError:
+            hint = "Send the bytes as they are, or whole and as the Content-Encoding says."
+            raise BadContent("malformed_encoding", "The body is not encoded as its headers say.", hint=hint) from None
         if self._content.total_bytes > self._cap:
             raise body_too_large(self._cap)
         if self._share:

@@ -45,7 +45,10 @@ def as_problem(error: RequestError, request_id: str) -> web.Response:
 
 
 def headers_for(error: RequestError) -> dict[str, str]:
-    """Retry-After, in whole seconds, where there is something to wait for; Allow where another method would do."""
+    """Retry-After, in whole seconds, where there is something to wait for; Allow where another method would do;
+    WWW-Authenticate where a key would do, as RFC 9110 asks of every 401."""
+    if error.http == 401:
+        return {"WWW-Authenticate": 'Bearer realm="modgate"'}
     if isinstance(error, NotAllowed):
         return {"Allow": error.allow}
     if error.http in (429, 503):

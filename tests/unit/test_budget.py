@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.dispatch.budget import HEDGE_SHARE, LEAST_RETRIES, RETRY_SHARE, Budget
+from gateway.dispatch.budget import HEDGE_SHARE, LEAST_HEDGES, LEAST_RETRIES, RETRY_SHARE, Budget
 from gateway.domain import Text
 from gateway.errors import VendorUnavailable
 from tests.scripted import Scripted, asked, dispatched, leg, provider
@@ -32,7 +32,7 @@ def test_never_more_than_a_share_of_what_was_asked_lately_and_a_few(events):
             lately = [what for when, what in seen if int(when) > int(at) - 10]
             asks, hedges = lately.count("asked"), lately.count("hedge")
             assert lately.count("retry") + hedges <= max(LEAST_RETRIES, RETRY_SHARE * asks)
-            assert kind != "hedge" or hedges <= HEDGE_SHARE * asks
+            assert kind != "hedge" or hedges <= max(LEAST_HEDGES, HEDGE_SHARE * asks)
 
 
 def granted(budget: Budget, kind: str, at: float) -> int:
@@ -41,7 +41,7 @@ def granted(budget: Budget, kind: str, at: float) -> int:
 
 
 @pytest.mark.parametrize(
-    "asks, retries, hedges", [(0, 4, 0), (19, 4, 0), (20, 4, 1), (24, 4, 1), (25, 5, 1), (40, 8, 2), (1000, 200, 50)]
+    "asks, retries, hedges", [(0, 4, 3), (24, 4, 3), (25, 5, 3), (79, 15, 3), (80, 16, 4), (1000, 200, 50)]
 )
 def test_what_is_granted(asks, retries, hedges):
     for kind, most in (("retry", retries), ("hedge", hedges)):
@@ -64,7 +64,8 @@ def test_a_busy_hour_saves_up_no_storm():
     budget = Budget()
     for _ in range(10_000):
         budget.asked(0.9)
-    assert granted(budget, "retry", 10.0) == LEAST_RETRIES
+    assert granted(budget, "hedge", 10.0) == LEAST_HEDGES
+    assert granted(budget, "retry", 10.0) == LEAST_RETRIES - LEAST_HEDGES
     assert granted(budget, "hedge", 10.0) == 0
     assert granted(budget, "retry", 19.9) == 0
     assert granted(budget, "retry", 20.0) == LEAST_RETRIES

@@ -196,8 +196,6 @@ async def test_answers_that_come_together_all_count():
 @virtual
 async def test_a_slow_first_gets_another_beside_it():
     who = cast(a=Scripted(2.0), b=Scripted(0.3), c=Scripted())
-    who["a"].health.budget.asked = lambda now: None  # as if it had been asked often enough
-    who["a"].health.budget.hedge = lambda now: True
     heard = await dispatched(leg([who["a"]], [who["b"], who["c"]], strategy="hedge", hedge_after=0.5))
     assert (told(heard.answers), now()) == ([("b", "ok", Role.HEDGE)], pytest.approx(0.8))
     assert [(late.provider, late.role) for late in heard.pending] == [("a", Role.ASK)]
@@ -207,6 +205,7 @@ async def test_a_slow_first_gets_another_beside_it():
 @virtual
 async def test_without_a_budget_nobody_is_hedged():
     who = cast(a=Scripted(2.0), b=Scripted())
+    who["a"].health.budget.hedge = lambda now: False
     heard = await dispatched(leg(who.values(), strategy="hedge", hedge_after=0.5))
     assert (told(heard.answers), who["b"].adapter.heard, now()) == ([("a", "ok", Role.ASK)], [], 2)
 

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -132,9 +133,14 @@ def test_a_broken_configuration_is_told_with_line_and_column(tmp_path):
 def test_every_command_explains_itself_with_an_example(command):
     done = modgate(*command, "--help")
     assert done.returncode == 0
+    assert "Example: modgate" in done.stdout
     if command and command not in (["keys"], ["policy"]):
-        assert "Example: modgate" in done.stdout
-        assert "--config" in done.stdout
+        assert {"--config", "--json"} <= set(done.stdout.split())
+
+
+def test_it_says_which_version_it_is():
+    done = modgate("--version")
+    assert (done.returncode, done.stdout) == (0, f"modgate {version('modgate')}\n")
 
 
 def test_policies_are_checked_with_every_problem_in_its_place(tmp_path, shipped):
@@ -276,6 +282,42 @@ def test_workers_share_the_port_and_the_metrics(config):
         assert sum(map(float, counted)) >= 20
         gateway.process.send_signal(signal.SIGTERM)
         assert gateway.process.wait(timeout=60) == 0
+
+
+def test_a_worker_that_is_killed_is_replaced(config):
+    config.write_text(CONFIG.replace("auth: {}\n", ""))
+    with Serving(config, "--workers", "2") as gateway:
+        assert until(lambda: answers(gateway))
+        [killed, stays] = workers(gateway)
+        os.kill(killed, signal.SIGKILL)
+        assert until(lambda: len(workers(gateway)) == 2 and killed not in workers(gateway))
+        assert stays in workers(gateway)
+        assert until(lambda: answers(gateway))
+        gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.process.wait(timeout=60) == 0
+    assert '"event":"worker_killed"' in gateway.log.read_text()
+
+
+def test_workers_that_cannot_begin_end_it(config):
+    config.write_text(CONFIG.replace("policies: {", "policies: {default: nope, "))
+    done = modgate("serve", "--workers", "2", config=config)
+    assert (done.returncode, f"{config}:6:21: policies.default names 'nope'" in done.stderr) == (2, True)
+    assert "there are kids-avatars, marketplace, social" in done.stderr
+
+
+def workers(gateway):
+    """The processes that it has begun, by number, those that ended aside."""
+    pids = Path(f"/proc/{gateway.process.pid}/task/{gateway.process.pid}/children").read_text().split()
+    return [int(pid) for pid in pids if " Z " not in Path(f"/proc/{pid}/stat").read_text()]
+
+
+def test_programs_are_told_as_json_where_it_listens(config):
+    command = [sys.executable, "-m", "gateway.cli", "serve", "--json", "--config", str(config)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        told = json.loads(process.stdout.read1())
+        process.terminate()
+    assert told == {"address": told["address"], "docs": told["address"] + "/docs"}
+    assert told["address"].startswith("http://127.0.0.1:")
 
 
 def answers(gateway):

@@ -54,6 +54,22 @@ async def test_every_answer_has_an_id_and_says_where_the_time_went(gateway):
             assert re.fullmatch(r"total;dur=[\d.]+, vendors;dur=[\d.]+, policy;dur=[\d.]+", timing)
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_whoever_balances_load_may_ask_by_head(gateway, path):
+    async with gateway.head(path) as response:
+        assert (response.status, await response.read()) == (200, b"")
+        assert response.headers["X-Request-Id"]
+
+
+async def test_a_body_that_is_not_encoded_as_it_says_is_the_callers_mistake_and_ends_its_connection(gateway):
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    async with gateway.post("/v1/moderate", data=b"{}", headers=headers) as response:
+        assert (response.status, (await response.json())["code"]) == (400, "malformed_encoding")
+        assert response.headers["Connection"] == "close"
+    async with gateway.post("/v1/moderate", json=SAID) as response:
+        assert response.status == 200
+
+
 @pytest.mark.parametrize("given, kept", [("trace-1.2_3", True), ("a b", False), ("x" * 65, False), ("<script>", False)])
 async def test_a_harmless_request_id_of_the_callers_is_kept(gateway, given, kept):
     async with gateway.get("/healthz", headers={"X-Request-Id": given}) as response:
@@ -139,6 +155,7 @@ async def test_another_tenants_decision_is_not_there(locked):
 async def test_a_wrong_key_is_told_apart_from_none_and_never_repeated(locked):
     async with locked.post("/v1/moderate", json=SAID) as response:
         assert (response.status, (await response.json())["code"]) == (401, "missing_key")
+        assert response.headers["WWW-Authenticate"] == 'Bearer realm="modgate"'
     async with locked.post("/v1/moderate", json=SAID, headers=bearer("guess-123")) as response:
         said = await response.text()
         assert (response.status, json.loads(said)["code"]) == (401, "unknown_key")

@@ -161,8 +161,7 @@ async def test_a_quorum_waits_for_as_many_as_it_needs(gateway):
 
 
 async def test_a_first_that_is_slower_than_it_may_be_gets_another_beside_it(gateway):
-    for number in range(20):  # 5 % of what it is asked may be hedged
-        assert len((await moderated(gateway, "hedge", f"quick {number}"))["providers"]) == 1
+    assert len((await moderated(gateway, "hedge", "quick"))["providers"]) == 1
     gateway.vendors.held.add("varies")
     answer = await moderated(gateway, "hedge", "slow")
     assert told(answer) == [("mild", "ok", "hedge"), ("varies", "late", "ask")]

@@ -54,7 +54,7 @@ _CSP = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-act
 
 def document(routes: Sequence[Endpoint]) -> dict[str, Any]:
     """The OpenAPI description of these routes."""
-    models = [route.body for route in routes if route.body]
+    models = [model for route in routes for model in (route.body, route.reply) if model]
     names, definitions = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )
@@ -87,23 +87,16 @@ def document(routes: Sequence[Endpoint]) -> dict[str, Any]:
 
 
 def _operation(route: Endpoint, references: dict[Any, Any]) -> dict[str, Any]:
-    problem = {"content": _PROBLEM_CONTENT} if route.problem is as_problem else {}  # a dialect has a shape of its own
     operation: dict[str, Any] = {
         "summary": route.summary,
         "operationId": f"{route.method.lower()}{route.path.replace('/', '_').replace('{', '').replace('}', '')}",
-        "responses": {
-            str(status): {"description": text, **(problem if status >= 400 else {})}
-            for status, text in route.answers.items()
-        },
+        "responses": _responses(route, references),
     }
     if route.roles:
         operation["security"] = [{"signature": []}] if route.signed else [{"bearer": []}, {"header": []}]
         operation["description"] = "Roles: " + ", ".join(sorted(role.value for role in route.roles)) + ", admin."
-    names = [piece[1:-1] for piece in route.path.split("/") if piece.startswith("{")]
-    if names:
-        operation["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
-        ]
+    if parameters := _parameters(route):
+        operation["parameters"] = parameters
     content: dict[str, Any] = {}
     if route.body:
         content["application/json"] = {"schema": references[route.body], "example": route.example}
@@ -112,6 +105,28 @@ def _operation(route: Endpoint, references: dict[Any, Any]) -> dict[str, Any]:
     if content:
         operation["requestBody"] = {"required": True, "content": content}
     return operation
+
+
+def _responses(route: Endpoint, references: dict[Any, Any]) -> dict[str, Any]:
+    refusals = {} if route.signed or not route.roles else _KEYLESS
+    texts = sorted({**refusals, **route.answers}.items())
+    responses: dict[int, dict[str, Any]] = {status: {"description": text} for status, text in texts}
+    for status, response in responses.items():
+        if status >= 400 and route.problem is as_problem:  # a dialect has a shape of its own
+            response["content"] = _PROBLEM_CONTENT
+        elif status == 200 and route.reply:
+            response["content"] = {"application/json": {"schema": references[route.reply]}}
+    return {str(status): response for status, response in responses.items()}
+
+
+def _parameters(route: Endpoint) -> list[dict[str, Any]]:
+    names = [piece[1:-1] for piece in route.path.split("/") if piece.startswith("{")]
+    text = {"schema": {"type": "string"}}
+    return [
+        *[{"name": name, "in": "path", "required": True, **text} for name in names],
+        *[{"name": name, "in": "query", "description": what, **text} for name, what in route.query.items()],
+        *[{"name": name, "in": "header", "description": what, **text} for name, what in route.headers.items()],
+    ]
 
 
 def _form(route: Endpoint) -> dict[str, Any]:
@@ -125,4 +140,5 @@ def _form(route: Endpoint) -> dict[str, Any]:
     return {"type": "object", "properties": fields}
 
 
+_KEYLESS = {401: "No key, or one that is not known here", 403: "A key without the role"}
 _PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}

@@ -6,6 +6,7 @@ import orjson
 from aiohttp import web
 
 from gateway.record import evidence
+from gateway.web.api.answers import EvidenceOut
 from gateway.web.auth import Role
 from gateway.web.endpoint import Endpoint, Visit
 
@@ -27,6 +28,8 @@ EVIDENCE_ROUTES = [
         decision,
         "The evidence of one decision: vendors' raw answers, signals, policy, timings; with ?explain=1 what led to it.",
         roles=frozenset({Role.SUBMIT, Role.REVIEW}),
+        reply=EvidenceOut,
+        query={"explain": "1: also what led to it"},
         answers={
             200: "The evidence",
             404: "No such decision of this tenant, or no policy to explain it by",

@@ -13,6 +13,7 @@ from gateway.errors import BadContent, TooLarge
 from gateway.intake import Intake, Picture
 from gateway.moderation import Submission
 from gateway.record import Record, answer
+from gateway.web.api.answers import DecisionOut
 from gateway.web.auth import Role
 from gateway.web.bodies import checked, form_fields, parse_json_field, read_json
 from gateway.web.cutting import Inline
@@ -148,6 +149,11 @@ MODERATE_ROUTES = [
             "policy": "The policy's name",
         },
         example={"text": "A walk on the beach", "context": {"surface": "post"}},
+        reply=DecisionOut,
+        headers={
+            "Idempotency-Key": "Sent again with the same body, it brings the first answer back; good for a day",
+            "Accept-Language": "The language of messages, where context.locale names none",
+        },
         answers={
             200: "The decision, with its reasons",
             400: "Malformed, empty, or an unknown policy or route",

@@ -78,6 +78,8 @@ async def _database_answers(visit: Visit) -> bool:
 
 STATUS_ROUTES = [
     Endpoint("GET", "/healthz", healthz, "Alive", answers={200: "The process lives"}),
+    Endpoint("HEAD", "/healthz", healthz, "Alive, without a body", answers={200: "The process lives"}),
     Endpoint("GET", "/readyz", readyz, "Ready", answers={200: "Ready", 503: "Not ready, with the reason"}),
+    Endpoint("HEAD", "/readyz", readyz, "Ready, without a body", answers={200: "Ready", 503: "Not ready"}),
     Endpoint("GET", "/metrics", metrics, "Prometheus metrics", answers={200: "Text exposition format"}),
 ]
