@@ -17,6 +17,7 @@ from gateway import paths
 from gateway.cli.main import app
 from gateway.errors import ConfigError, NotFound
 from gateway.paths import SHIPPED
+from gateway.policy.schema import CODE, WORD
 from gateway.policytools.editor import schema
 from gateway.taxonomy import Taxonomy
 
@@ -157,6 +158,18 @@ def test_schema_knows_every_category_and_every_key():
     assert set(models["RuleRow"]["required"]) == {"id", "action", "when"}
     assert "from" in models["Exempt"]["properties"]
     assert all(model.get("additionalProperties") is False for name, model in models.items() if name != "Category")
+
+
+def test_schema_says_what_its_readers_cannot_say_twice():
+    """Keys of a form take no others, the short way to declare a field is one, and what goes only together is said."""
+    made = schema(Taxonomy.from_file(paths.TAXONOMY))
+    models = made["$defs"]
+    [(form, kinds)] = made["properties"]["context"]["patternProperties"].items()
+    assert form == WORD and made["properties"]["context"]["additionalProperties"] is False
+    assert kinds["anyOf"][0] == {"enum": ["bool", "int", "double", "string", "list"]}
+    assert models["RuleRow"]["then"] == {"required": ["because"]}
+    assert models["WordList"]["oneOf"] == [{"required": ["values"]}, {"required": ["file"]}]
+    assert models["RuleRow"]["properties"]["effects"]["items"]["pattern"] == CODE
 
 
 def test_bench_measures(policy):
