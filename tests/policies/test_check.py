@@ -55,6 +55,7 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(name):
 def test_a_file_that_is_not_there():
     [found] = checked(BROKEN / "nowhere.yaml")
     assert (found.code, found.line, found.detail) == ("bad_file", 0, "cannot be read: No such file or directory")
+    assert (found.as_dict()["line"], found.as_dict()["column"]) == (1, 1)  # readers of JSON count from 1
 
 
 # ---- warnings
@@ -140,6 +141,8 @@ def test_a_rule_is_not_needless_where_the_other_may_be_off(tmp_path, more):
         ),
         ("overlays:\n  - match: {surface: x}\n    thresholds: {hate: {review: 0.5}}\n", ["7:5 same_overlay"]),
         ("overlays:\n  - match: {surface: x}\n    thresholds: {hate: {review: 0.4}}\n", []),
+        ("rollout: {halt: {flips: 0.1}}\n", ["6:11 halts_nothing"]),
+        ("rollout: {canary_percent: 10, halt: {flips: 0.1}}\n", []),
         (
             "overlays:\n  - match: {surface: x}\n    thresholds: {hate: {review: 0.4}}\n"
             "  - match: {tenant: y}\n    thresholds: {hate: {review: 0.5}}\n",
