@@ -46,7 +46,10 @@ _HINTS = {
     "found character that cannot start any token": "indent by spaces; a text that begins with @ % or ` needs quotes",
     "did not find expected ',' or '}'": _BRACKET,
     "did not find expected ',' or ']'": _BRACKET,
+    "found unexpected end of stream": "the quote that begins here is not closed",
 }
+_QUOTED = re.compile(r"""(["'])[^"']*\1\s*$""")
+_ENDED = "the text ends at its second quote: put the other kind round the whole, like 'a == \"b\"'"
 
 Scalar = str | int | float | bool | None
 
@@ -106,6 +109,7 @@ class _Grower:
     def __init__(self, text: str, file: str, environment: Mapping[str, str] | None):
         self._events: Iterator[Any] = yaml.parse(text, Loader=yaml.CSafeLoader)
         self._file = file
+        self._lines = text.split("\n")
         self._last_line = text.rstrip().count("\n") + 1
         self._environment = environment
         self._anchors: dict[str, Node | None] = {}  # None while what the anchor names is not yet finished
@@ -143,7 +147,13 @@ class _Grower:
             place = _place(began)
         elif began and _place(began) != place:
             detail += f" {error.context} that begins at {began.line + 1}:{began.column + 1}"
-        return _bad(detail, self._file, *place, _HINTS.get(said, ""))
+        hint = _ENDED if self._after_a_quote(said, *place) else _HINTS.get(said, "")
+        return _bad(detail, self._file, *place, hint)
+
+    def _after_a_quote(self, said: str, line: int, column: int) -> bool:
+        """Whether a text in quotes ends just before what was not expected."""
+        before = "".join(self._lines[line - 1 : line])[: column - 1]
+        return said.startswith("did not find expected") and bool(_QUOTED.search(before))
 
     def _is_told_too_late(self, said: str, line: int) -> bool:
         """What is never closed is noticed at the end of the file, a key without its colon on the next line."""
