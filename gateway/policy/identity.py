@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any
 
 import orjson
@@ -14,6 +15,7 @@ from gateway.policy.cel.words import Predicate
 from gateway.policy.schema import PolicyFile
 
 PROFILE = "1"  # of the language of rules
+_ATOMS = frozenset((str, int, bool, float, type(None)))
 
 
 def fingerprint(
@@ -34,12 +36,20 @@ def fingerprint(
 
 def plainly(node: Any) -> Any:
     """A typed tree in lists, texts and numbers."""
-    if isinstance(node, Predicate):
+    kind = type(node)
+    if kind in _ATOMS:
+        return node
+    if kind is Predicate:
         return node.name
-    if is_dataclass(node):
-        return [type(node).__name__, *(plainly(getattr(node, each.name)) for each in fields(node))]
+    if is_dataclass(kind):
+        return [kind.__name__, *[plainly(getattr(node, name)) for name in _names(kind)]]
     if isinstance(node, Mapping):
         return {name: plainly(part) for name, part in node.items()}
     if isinstance(node, tuple | list):
         return [plainly(part) for part in node]
     return sorted(node) if isinstance(node, frozenset) else node
+
+
+@cache
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind))
