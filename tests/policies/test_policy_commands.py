@@ -226,18 +226,20 @@ def test_explain_says_why(decided):
     assert found["action"].upper() in shown and "nearly" in shown and "local-text" in shown
 
 
-def test_explain_says_where_the_policy_is_another_by_now(decided):
+def test_explain_is_by_the_version_that_decided_as_long_as_it_is_kept(decided):
     config, id = decided
     file = config.parent / "policies/social.yaml"
     before = file.read_text()
     file.write_text(before.replace("version: 1", "version: 2"))
     try:
-        assert told("explain", id, "--config", str(config))["decided"]["same_policy"] is False
+        found = told("explain", id, "--config", str(config))
+        assert (found["decided"]["same_policy"], found["policy"]["version"]) == (True, 1)
+        by_file = told("explain", id, "--config", str(config), "--policy", str(file))
+        assert (by_file["decided"]["same_policy"], by_file["policy"]["version"]) == (False, 2)
+        with sqlite3.connect(config.parent / "var/modgate.sqlite") as database:
+            database.execute("DELETE FROM policy_versions")
+        assert told("explain", id, "--config", str(config))["policy"]["version"] == 2
         assert "not the policy that decided" in modgate("explain", id, "--config", str(config)).stdout
-        kept = config.parent / "before.yaml"
-        kept.write_text(before)
-        by_file = told("explain", id, "--config", str(config), "--policy", str(kept))
-        assert by_file["decided"]["same_policy"] is True
     finally:
         file.write_text(before)
 
