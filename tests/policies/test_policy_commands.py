@@ -20,6 +20,7 @@ from gateway.paths import SHIPPED
 from gateway.policy.schema import CODE, WORD
 from gateway.policytools.editor import schema
 from gateway.taxonomy import Taxonomy
+from gateway.yamlfile import Problem
 
 SOCIAL = str(SHIPPED / "policies/social.yaml")
 RULES = """
@@ -170,6 +171,11 @@ def test_schema_says_what_its_readers_cannot_say_twice():
     assert models["RuleRow"]["then"] == {"required": ["because"]}
     assert models["WordList"]["oneOf"] == [{"required": ["values"]}, {"required": ["file"]}]
     assert models["RuleRow"]["properties"]["effects"]["items"]["pattern"] == CODE
+
+
+def test_a_policy_that_is_not_there_is_not_told_to_lack_tests(tmp_path):
+    with pytest.raises(Problem, match=r"nowhere\.yaml: cannot be read"):
+        raise modgate("test", str(tmp_path / "nowhere.yaml")).exception  # type: ignore[misc]
 
 
 def test_bench_measures(policy):

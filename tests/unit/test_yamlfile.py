@@ -133,7 +133,10 @@ def test_files_that_are_no_text_of_ours(tmp_path: Path):
     with pytest.raises(Problem, match=r"gone\.yaml: cannot be read: No such file") as caught:
         load(tmp_path / "gone.yaml", env=None)
     assert (caught.value.code, caught.value.line) == ("bad_file", 0)
-    with pytest.raises(Problem, match="cannot be read: Is a directory"):
+    (tmp_path / "social.yaml").write_text("a: 1")
+    with pytest.raises(Problem, match=r"No such file or directory; did you mean 'social\.yaml'\?"):
+        load(tmp_path / "socail.yaml", env=None)
+    with pytest.raises(Problem, match="cannot be read: Is a directory; name the files in it"):
         load(tmp_path, env=None)
     file = tmp_path / "x.yaml"
     file.write_bytes("a: é\nb: ü".encode() + b"\xff\n")
