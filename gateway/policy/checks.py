@@ -102,7 +102,7 @@ class Checks:
     def _quorum(self, where: Where, how: str) -> Iterator[Problem]:
         many, expected = quorum(how), self._read.signals.providers
         if many is not None and expected is not None and many > len(expected):
-            hint = "the score would always be a gap: ask for fewer, or name more providers"
+            hint = "without them the score is a gap: ask for fewer, or name more providers"
             yield self._error(where, f"{how} needs {many}, but signals.providers names {len(expected)}", hint)
 
     def _coverage(self, where: Where, rules: Mapping[str, CoverageRule]) -> Iterator[Problem]:
@@ -111,7 +111,7 @@ class Checks:
             yield from self._category((*where, slug), slug)
             if expected is not None and rule.min_providers > len(expected):
                 detail = f"min_providers is {rule.min_providers}, but signals.providers names {len(expected)}"
-                hint = "it could never be met: ask for fewer, or name more providers"
+                hint = "those who are expected could never meet it: ask for fewer, or name more providers"
                 yield self._error((*where, slug, "min_providers"), detail, hint)
 
     def _category(self, where: Where, slug: str) -> Iterator[Problem]:
