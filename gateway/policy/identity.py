@@ -10,7 +10,6 @@ from typing import Any
 
 import orjson
 
-from gateway.policy.cel import TypedTree
 from gateway.policy.cel.words import Predicate
 from gateway.policy.schema import PolicyFile
 
@@ -21,16 +20,15 @@ _ATOMS = frozenset((str, int, bool, float, type(None)))
 def fingerprint(
     said: PolicyFile,
     lists: Mapping[str, tuple[str, ...]],
-    conditions: Mapping[str, TypedTree],
+    conditions: Mapping[str, Any],
     **beside: Any,
 ) -> str:
-    """`sha256:` and 64 hex digits. An expression counts as its tree, a list as its words."""
+    """`sha256:` and 64 hex digits. An expression counts as its tree, which `plainly` gives, a list as its words."""
     whole = said.model_dump(mode="json")
     for row in (*whole["rules"], *whole["exempt"]):
         del row["when"]
-    meant = {name: plainly(tree.root) for name, tree in conditions.items()}
     words = {name: sorted(values) for name, values in lists.items()}
-    content = {**whole, "lists": words, "conditions": meant, "profile": PROFILE, **beside}
+    content = {**whole, "lists": words, "conditions": conditions, "profile": PROFILE, **beside}
     return "sha256:" + hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
