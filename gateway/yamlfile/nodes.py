@@ -4,7 +4,8 @@ The dialect is YAML as a reader expects it, which is YAML 1.2's core schema, les
 
 * only true and false (also True, TRUE, …) are booleans: `no`, `off`, `yes` and `NO`, the country, are text. Where true
   or false is expected, pydantic takes those words as well, so `enabled: off` does what it says;
-* dates, times and `1:30` are text; so are numbers with a leading zero (`007`), infinity and not-a-number;
+* dates, times and `1:30` are text; so are numbers with a leading zero (`007`), infinity, not-a-number, and whole
+  numbers of more than 64 bits, which no database and no JSON of ours holds;
 * keys are always text, as written: `no: …` is the key "no", `1: …` the key "1";
 * tags (`!x`, `!!str`) and merges (`<<`) are refused. Aliases are fine; a tree may not grow past a limit by them.
 
@@ -25,6 +26,7 @@ from gateway.yamlfile.expand import expand
 from gateway.yamlfile.problem import Problem, together
 
 MAX_DEPTH = 64
+_BEYOND = 2**63
 MAX_NODES = 250_000  # aliases counted as often as they are used
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -254,9 +256,9 @@ def _resolve(text: str) -> Scalar:
             return True
         case "false":
             return False
-        case "int":
+        case "int" if abs(int(text)) < _BEYOND:
             return int(text)
-        case "oct" | "hex":
+        case "oct" | "hex" if int(text, 0) < _BEYOND:
             return int(text, 0)
         case "float" if math.isfinite(float(text)):
             return float(text)

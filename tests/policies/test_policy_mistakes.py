@@ -90,6 +90,7 @@ ONE = [
     (HEAD + "messages: {hate: §{}}", "at least 1 long"),
     (HEAD + "locale: §english text", "written like en, de or pt-BR"),
     (HEAD + "rollout: {canary_percent: §101}", "at most 100"),
+    (HEAD + f"version: §{2**63}", "should be a whole number"),
 ]
 
 
