@@ -29,6 +29,25 @@ log = structlog.get_logger("modgate.policies")
 START, CHANGE = "process start", "file change"
 
 
+async def deciding(record: Record, policies: PolicyBook, versions: Versions) -> Policy:
+    """The version that decided, as it is loaded or as it was kept. Raises NotFound where neither is to be had."""
+    name, hash = record.policy.name, record.policy.hash
+    here = policies.version(name, hash)
+    if here is not None:
+        return here
+    try:
+        rows = await versions.of(hash)
+        if rows:
+            row = rows[0]
+            policy = await asyncio.to_thread(policies.restore, row.file, row.source, orjson.loads(row.lists))
+            if policy.hash == hash:
+                return policy
+    except (SQLAlchemyError, ConfigError) as error:
+        log.warning("version_unreadable", policy=name, hash=hash, problem=str(error)[:200])
+    detail = "The version this was decided under is neither here nor kept such that it can be read now."
+    raise NotFound("policy_has_changed", detail, hint="`modgate policy explain ID --policy FILE` takes any file.")
+
+
 class History:
     """Of this process and all others on its database. `versions` reads what was written."""
 
@@ -47,23 +66,8 @@ class History:
         await asyncio.gather(*self._writing, return_exceptions=True)
 
     async def policy_of(self, record: Record, policies: PolicyBook) -> Policy:
-        """The version that decided, as it is loaded or as it was kept. Raises NotFound where neither is to be had."""
-        name, hash = record.policy.name, record.policy.hash
-        here = policies.version(name, hash)
-        if here is not None:
-            return here
-        try:
-            rows = await self.versions.of(hash)
-            if rows:
-                row = rows[0]
-                kept = (row.file, row.source, orjson.loads(row.lists))
-                policy = await asyncio.to_thread(policies.restore, *kept)
-                if policy.hash == hash:
-                    return policy
-        except (SQLAlchemyError, ConfigError) as error:
-            log.warning("version_unreadable", policy=name, hash=hash, problem=str(error)[:200])
-        detail = "The version this was decided under is neither here nor kept such that it can be read now."
-        raise NotFound("policy_has_changed", detail, hint="`modgate policy explain ID --policy FILE` takes any file.")
+        """The version that decided."""
+        return await deciding(record, policies, self.versions)
 
     async def taken(self, version: Version) -> None:
         """A file changed, and was taken up."""

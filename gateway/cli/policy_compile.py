@@ -44,7 +44,7 @@ def compile_(
     Thresholds, exemptions and overlays are not in it. Columns are those of stored decisions: s.<category>,
     s.<provider>.<category>, context.<name>, labels.
 
-    Example: modgate policy compile config/policies/social.yaml --target duckdb
+    Example: modgate policy compile forum.yaml --target duckdb
     """
     policy = compiled(file)
     columns = _columns(policy, provider or list(policy.expected))
@@ -63,7 +63,8 @@ def _columns(policy: Policy, providers: list[str]) -> Columns:
 def _text(policy: Policy, target: Target, columns: Columns, table: str) -> str:
     conditions = {clause.id: clause.tree.root for clause in policy.clauses}
     if not conditions:
-        raise ConfigError("this policy has no rules", file=str(policy.file), hint="thresholds need no compiling")
+        hint = "a threshold is one comparison with its category's column; only what stands under rules: is compiled"
+        raise ConfigError("this policy has no rules", file=str(policy.file), hint=hint)
     match target:
         case Target.PYTHON:
             return policy.program.source

@@ -15,6 +15,7 @@ from gateway.cli.common import ConfigOption, JsonOption, configuration, print_js
 from gateway.cli.policy_files import compiled, messages, seen_by_routes, taxonomy
 from gateway.config import Config
 from gateway.errors import NotFound
+from gateway.history import deciding
 from gateway.ledger import DatabaseLedger
 from gateway.policy.book import PolicyBook
 from gateway.policy.explain import explain as explain_with
@@ -23,6 +24,7 @@ from gateway.record import Case, Record
 from gateway.replay import facts_of
 from gateway.store.database import Database
 from gateway.store.tables import decisions
+from gateway.store.versions import Versions
 
 _COLOUR = {"allow": "green", "review": "yellow", "block": "red"}
 
@@ -31,22 +33,22 @@ def explain(
     id: Annotated[str, typer.Argument(metavar="ID", help="The id of a decision, mod_….")],
     by: Annotated[
         Path | None,
-        typer.Option("--policy", metavar="FILE", help="By this file; else by the policy as it is."),
+        typer.Option("--policy", metavar="FILE", help="By this file; else by the version that decided."),
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say why a decision is as it is: what contributed by which values, what was missing, what was nearly enough.
 
-    It is decided again from the stored answers, by the policy of that name as it is now or as a file has it; where that
-    is not the one that decided, it says so.
+    It is decided again from the stored answers, by the version that decided or as a file has it. Where that version was
+    not kept it is the policy of that name as it is now, and it says so.
 
     Example: modgate policy explain mod_01JD8Z
     """
     settings = configuration(config)
-    case = asyncio.run(_case(settings, id))
+    case, policy = asyncio.run(_found(settings, id, by))
     record = case.record
-    policy = (compiled(by) if by else _policy(settings, record)).under(record.context, record.tenant)
+    policy = policy.under(record.context, record.tenant)
     found = {
         "id": record.id,
         **explain_with(policy, facts_of(record, seen_by_routes(settings)), _locale(record)),
@@ -58,25 +60,33 @@ def explain(
         _show(found)
 
 
-async def _case(config: Config, id: str) -> Case:
-    """The record with what came after it, of whichever tenant. Raises NotFound."""
+async def _found(config: Config, id: str, by: Path | None) -> tuple[Case, Policy]:
+    """The record with what came after it, of whichever tenant, and by what to explain it. Raises NotFound."""
     database = await Database.open(config.storage.dir)
     try:
-        async with database.reader.connect() as connection:
-            whose = (await connection.execute(select(decisions.c.tenant).where(decisions.c.id == id))).scalar()
-        if whose is None:
-            hint = f"Decisions are read from {config.storage.dir}; --config names another gateway's."
-            raise NotFound("unknown_decision", f"There is no decision '{id}'.", hint=hint)
-        return await DatabaseLedger(database).find(id, whose)
+        case = await _case(database, config, id)
+        return case, compiled(by) if by else await _policy(config, case.record, Versions(database.reader))
     finally:
         await database.close()
 
 
-def _policy(config: Config, record: Record) -> Policy:
-    """The policy that decided, as it is now."""
+async def _case(database: Database, config: Config, id: str) -> Case:
+    async with database.reader.connect() as connection:
+        whose = (await connection.execute(select(decisions.c.tenant).where(decisions.c.id == id))).scalar()
+    if whose is None:
+        hint = f"Decisions are read from {config.storage.dir}; --config names another gateway's."
+        raise NotFound("unknown_decision", f"There is no decision '{id}'.", hint=hint)
+    return await DatabaseLedger(database).find(id, whose)
+
+
+async def _policy(config: Config, record: Record, versions: Versions) -> Policy:
+    """The version that decided; where it was not kept, the policy of that name as it is now."""
     book = PolicyBook(config.policies.dir, config.policies.default, taxonomy(), messages())
     book.load()
-    return book.get(record.policy.name)
+    try:
+        return await deciding(record, book, versions)
+    except NotFound:
+        return book.get(record.policy.name)
 
 
 def _locale(record: Record) -> str | None:

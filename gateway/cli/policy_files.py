@@ -101,7 +101,7 @@ def seen_by_routes(config: Config) -> Sees:
 
 def show(problem: Problem) -> None:
     """One line `file:line:column: message; hint [code]`, which editors find; on a terminal the source line under it."""
-    place = ":".join(str(part) for part in (problem.file, problem.line, problem.column) if part)
+    place = f"{problem.file}:{problem.line or 1}:{problem.column or 1}"
     hint = f"; {problem.hint}" if problem.hint else ""
     kind = "warning: " if problem.severity == "warning" else ""
     line = Text.assemble(

@@ -40,6 +40,7 @@ def test(
 def _tried(file: Path) -> Trial:
     tests = file if file.name.endswith(ENDING) else tests_of(file)
     if not tests.is_file():
+        compiled(file)  # where there is no such policy either, that is what is wrong
         raise ConfigError("there are no tests of this policy", file=str(file), hint=f"write them in {tests.name}")
     policy = policy_of(tests, read_cases(tests)[1]) if tests == file else file
     return try_cases(compiled(policy), tests)

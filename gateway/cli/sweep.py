@@ -105,7 +105,7 @@ def _write(file: Path, text: str) -> None:
 
 
 def show(told: Mapping[str, Any]) -> None:
-    """The matrix, the rules, the load."""
+    """The matrix, the rules, the surfaces, the load."""
     stdout.print(f"{told['decisions']:,} decisions, {sum(told['flips'].values()):,} would be others.", highlight=False)
     matrix = Table("was", *(f"would be {name}" for name in ACTIONS), box=None, padding=(0, 2, 0, 0))
     for old in ACTIONS:
@@ -116,6 +116,12 @@ def show(told: Mapping[str, Any]) -> None:
         for rule, many in list(told["per_rule"].items())[:_WIDE]:
             rules.add_row(rule, f"{many:,}")
         stdout.print(rules)
+    if told["per_surface"]:
+        flips = list(told["flips"])
+        surfaces = Table("surface", *flips, box=None, padding=(0, 2, 0, 0))
+        for surface, made in told["per_surface"].items():
+            surfaces.add_row(surface, *(f"{made.get(flip, 0):,}" for flip in flips))
+        stdout.print(surfaces)
     load = told["review_load"]
     line = "Reviews a day: {before_per_day:,.1f} before, {after_per_day:,.1f} after ({extra_per_day:+,.1f})."
     stdout.print(line.format(**load), highlight=False)

@@ -17,6 +17,7 @@ from gateway.policy.schema import (
     RuleRow,
     Texts,
     Threshold,
+    quorum,
 )
 from gateway.suggest import did_you_mean
 from gateway.taxonomy import Kind as CategoryKind
@@ -90,9 +91,19 @@ class Checks:
             if isinstance(how, Calibrated):
                 for provider in how.calibrated:
                     yield from self._provider((*where, "calibrated", provider), provider, key=True)
+            else:
+                yield from self._quorum(where, how)
         for place, provider in enumerate(signals.providers or ()):
             yield from self._provider(("signals", "providers", place), provider)
+            if provider in (signals.providers or ())[:place]:
+                yield self._error(("signals", "providers", place), f"'{provider}' is named twice", "name each once")
         yield from self._coverage(("signals", "coverage"), signals.coverage)
+
+    def _quorum(self, where: Where, how: str) -> Iterator[Problem]:
+        many, expected = quorum(how), self._read.signals.providers
+        if many is not None and expected is not None and many > len(expected):
+            hint = "without them the score is a gap: ask for fewer, or name more providers"
+            yield self._error(where, f"{how} needs {many}, but signals.providers names {len(expected)}", hint)
 
     def _coverage(self, where: Where, rules: Mapping[str, CoverageRule]) -> Iterator[Problem]:
         expected = self._read.signals.providers
@@ -100,7 +111,8 @@ class Checks:
             yield from self._category((*where, slug), slug)
             if expected is not None and rule.min_providers > len(expected):
                 detail = f"min_providers is {rule.min_providers}, but signals.providers names {len(expected)}"
-                yield self._error((*where, slug, "min_providers"), detail)
+                hint = "those who are expected could never meet it: ask for fewer, or name more providers"
+                yield self._error((*where, slug, "min_providers"), detail, hint)
 
     def _category(self, where: Where, slug: str) -> Iterator[Problem]:
         if slug != DEFAULT or where[-2:-1] not in (("combine",), ("coverage",)):
@@ -146,7 +158,7 @@ class Checks:
 
     def _consequence(self, where: Where, row: RuleRow | RulePatch, messages: Texts) -> Iterator[Problem]:
         yield from self._message(where, row.message, messages)
-        if row.if_unknown == "ignore" and not row.because:
+        if row.if_unknown == "ignore" and not row.because.strip():
             hint = "write because: and why nothing is lost when what it asks about is missing"
             yield self._error((*where, "if_unknown"), "if_unknown: ignore needs a reason", hint)
 
@@ -183,7 +195,9 @@ class Checks:
         elif self._rules[rule].hard:
             line, column = self._document.at(("rules", self._place_of(rule), "hard"))
             detail = f"the rule '{rule}' is hard ({line}:{column}): nothing lifts, changes or disables it"
-            yield self._error(where, detail, key=where[-2:-1] == ("rules",))
+            yield self._error(
+                where, detail, "take the name away, or hard: from the rule", key=where[-2:-1] == ("rules",)
+            )
 
     def _known_rules(self, written: str) -> str:
         if written:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 from gateway.domain import FULL, Action, Modality
 from gateway.policy.cel import TypedTree
@@ -14,7 +15,7 @@ from gateway.policy.checks import Checks, named_thresholds
 from gateway.policy.combine import ways
 from gateway.policy.compile.python import Program
 from gateway.policy.expressions import place
-from gateway.policy.identity import fingerprint
+from gateway.policy.identity import fingerprint, plainly
 from gateway.policy.messages import Messages
 from gateway.policy.monotone import is_monotone
 from gateway.policy.overlays import Variants, laid, told
@@ -46,11 +47,11 @@ def load_policy(path: Path, taxonomy: Taxonomy, messages: Messages, providers: f
 def make(checked: Checked, path: Path, taxonomy: Taxonomy, messages: Messages) -> Policy:
     """The policy for those who come under no overlay; the others are made at the same time, and found by `under`."""
     conditions = {
-        **{f"rules.{name}": tree for name, tree in checked.rules.items()},
-        **{f"exempt.{name}": tree for name, tree in checked.exemptions.items()},
+        **{f"rules.{name}": plainly(tree.root) for name, tree in checked.rules.items()},
+        **{f"exempt.{name}": plainly(tree.root) for name, tree in checked.exemptions.items()},
     }
     whole = fingerprint(checked.said, checked.lists, conditions, taxonomy=taxonomy.version)
-    made = partial(_variant, checked, path, taxonomy, messages, conditions, whole)
+    made = partial(_variant, checked, path, taxonomy, messages, conditions, whole, _programs(checked))
     if not checked.said.overlays:
         return made(())
     variants: Variants[Policy] = Variants(
@@ -60,13 +61,26 @@ def make(checked: Checked, path: Path, taxonomy: Taxonomy, messages: Messages) -
     return variants.of(None, None, None)
 
 
+def _programs(checked: Checked) -> Callable[[frozenset[str]], Program]:
+    """The compiled rules, by which of them are off: most overlays change numbers only, and share one program."""
+
+    @cache
+    def program(disabled: frozenset[str]) -> Program:
+        rules = checked.rules.items()
+        live = [Always(False) if name in disabled else tree.root for name, tree in rules]
+        return Program([*live, *(tree.root for tree in checked.exemptions.values())])
+
+    return program
+
+
 def _variant(
     checked: Checked,
     path: Path,
     taxonomy: Taxonomy,
     messages: Messages,
-    conditions: Mapping[str, TypedTree],
+    conditions: Mapping[str, Any],
     whole: str,
+    program: Callable[[frozenset[str]], Program],
     places: tuple[int, ...],
 ) -> Policy:
     overlays = [checked.said.overlays[number] for number in places]
@@ -90,12 +104,7 @@ def _variant(
         rules=rules,
         clauses=clauses,
         exemptions=exemptions,
-        program=Program(
-            [
-                *(Always(False) if clause.disabled else clause.tree.root for clause in clauses),
-                *(exemption.tree.root for exemption in exemptions),
-            ]
-        ),
+        program=program(disabled),
         coverage=coverage,
         way=ways(said.signals.combine),
         expected=said.signals.providers or (),

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
 
 from gateway.domain import FULL
 from gateway.policy.cel.shapes import DECLARABLE
 
 DEFAULT = "default"
+NAME = r"^[a-z0-9][a-z0-9_-]*$"
 CODE = r"^[A-Za-z][A-Za-z0-9_]*$"
 ID = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 WORD = r"^[A-Za-z_][A-Za-z0-9_]*$"
+TONGUE = r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$"
 _QUORUM = re.compile(r"quorum\(([1-9][0-9]?)\)")
+_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?)\s*%?")
 _LIKE_CODE = "letters, digits and _, like HATE_SPEECH"
 _COMBINERS = "max, mean, median, quorum(2), or {calibrated: {provider: {slope: …, intercept: …}}}"
 
@@ -24,13 +28,21 @@ def cut(written: Any) -> int | None:
     """A threshold as people write it, 0..1 with at most four decimals, in 0..10,000; `-` is None: never."""
     if written == "-":
         return None
-    refused = ValueError('a threshold is a number from 0 to 1 with at most 4 decimals, or "-" for never')
     if isinstance(written, bool) or not isinstance(written, int | float):
-        raise refused
+        raise _no_cut(written)
     exact = Decimal(str(written)) * FULL
     if not exact.is_finite() or not 0 <= exact <= FULL or exact != int(exact):
-        raise refused
+        raise _no_cut(written)
     return int(exact)
+
+
+def _no_cut(written: Any) -> ValueError:
+    """With what would be right, where it can be guessed: of 60 and "60%", and of "0.6"."""
+    words = 'a threshold is a number from 0 to 1 with at most 4 decimals, or "-" for never'
+    match = _PERCENT.fullmatch(str(written))
+    if match and 1 < float(match[1]) <= 100:
+        return ValueError(f"{words}; {match[1]} % is written {float(match[1]) / 100:g}")
+    return ValueError(f"{words}; take the quotes away" if match and isinstance(written, str) else words)
 
 
 def quorum(written: str) -> int | None:
@@ -46,16 +58,49 @@ def _combiner(written: Any) -> Any:
 
 
 def _many(written: Any) -> Any:
+    if isinstance(written, bool | int | float):
+        raise ValueError("this is a text, or a list of texts: put quotes round it")
     return (written,) if isinstance(written, str) else written
+
+
+def _like(pattern: str, words: str) -> BeforeValidator:
+    """A text of this form; `words` say it to people, the pattern beside it says it to editors."""
+
+    def checked(written: Any) -> Any:
+        if isinstance(written, str) and re.fullmatch(pattern, written) is None:
+            raise ValueError(words)
+        return written
+
+    return BeforeValidator(checked)
+
+
+def _some(words: str) -> Callable[[str], str]:
+    """Not only spaces."""
+
+    def checked(written: str) -> str:
+        if not written.strip():
+            raise ValueError(words)
+        return written
+
+    return checked
 
 
 Cut = Annotated[int | None, BeforeValidator(cut)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_many), Field(min_length=1)]
-Code = Annotated[str, Field(pattern=CODE)]
-Id = Annotated[str, Field(pattern=ID)]
-Word = Annotated[str, Field(pattern=WORD)]
-Tongue = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")]
-Texts = dict[str, dict[Tongue, str]]
+Whole = Annotated[int, Strict()]  # `true` is no 1, and "3" no 3
+Number = Annotated[float, Strict()]
+Name = Annotated[
+    str, Field(pattern=NAME), _like(NAME, "a policy's name is small letters, digits, - and _, like kids-avatars")
+]
+Code = Annotated[str, Field(pattern=CODE), _like(CODE, "a code is letters, digits and _, like HATE_SPEECH")]
+Id = Annotated[str, Field(pattern=ID), _like(ID, "an id is letters, digits, - . and _, like hate-agreed")]
+Word = Annotated[str, Field(pattern=WORD), _like(WORD, "a name is letters, digits and _, like banned_goods")]
+Tongue = Annotated[str, Field(pattern=TONGUE), _like(TONGUE, "a language is written like en, de or pt-BR")]
+Why = Annotated[str, Field(min_length=1), AfterValidator(_some("say why, for whoever reads it in two years"))]
+Said = Annotated[
+    str, Field(min_length=1), AfterValidator(_some("a message is a text for people: leave the line out for none"))
+]
+Texts = dict[str, Annotated[dict[Tongue, Said], Field(min_length=1)]]
 
 
 class _Strict(BaseModel):
@@ -74,16 +119,16 @@ class Threshold(_Strict):
 class CoverageRule(_Strict):
     """How many providers must have looked before allow is possible, and what happens where they have not."""
 
-    min_providers: int = Field(default=1, ge=1)
+    min_providers: Whole = Field(default=1, ge=1)
     on_missing: Literal["review", "block"] = "review"
 
 
 class Platt(_Strict):
     """What a provider's score s is worth: log-odds of slope * logit(s) + intercept, counted `weight` times."""
 
-    slope: float = Field(gt=0, allow_inf_nan=False)
-    intercept: float = Field(default=0.0, allow_inf_nan=False)
-    weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    slope: Number = Field(gt=0, allow_inf_nan=False)
+    intercept: Number = Field(default=0.0, allow_inf_nan=False)
+    weight: Number = Field(default=1.0, gt=0, allow_inf_nan=False)
 
 
 class Calibrated(_Strict):
@@ -113,6 +158,13 @@ class WordList(_Strict):
     values: tuple[str, ...] | None = None
     file: str | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_plain_list(cls, written: Any) -> Any:
+        if isinstance(written, list):
+            raise ValueError("write the words as {values: […]}, or {file: …} where they stand in a file")
+        return written
+
     @model_validator(mode="after")
     def _one_of_both(self) -> WordList:
         if (self.values is None) == (self.file is None):
@@ -129,7 +181,11 @@ class FieldSpec(_Strict):
 
 
 def _spec(written: Any) -> Any:
-    return {"type": written} if isinstance(written, str) and written in DECLARABLE else written
+    if not isinstance(written, str):
+        return written
+    if written not in DECLARABLE:
+        raise ValueError(f"a field is one of {', '.join(DECLARABLE)}")
+    return {"type": written}
 
 
 Spec = Annotated[FieldSpec, BeforeValidator(_spec)]
@@ -143,7 +199,7 @@ class _Consequence(_Strict):
     message: str | None = None
     if_unknown: Literal["review", "block", "ignore"] = "review"
     because: str = ""
-    priority: int = Field(default=0, ge=-1000, le=1000)
+    priority: Whole = Field(default=0, ge=-1000, le=1000)
     effects: tuple[Code, ...] = ()
     mode: Literal["live", "shadow"] = "live"
 
@@ -169,7 +225,7 @@ class Exempt(_Strict):
         alias="from", min_length=1, description="what it lifts, like [thresholds.sexual/nudity.review]"
     )
     when: str = Field(description='its condition, like context.surface == "art"')
-    because: str = Field(min_length=1, description="why, for whoever reads it in two years")
+    because: Why = Field(description="why, for whoever reads it in two years")
 
 
 class Match(_Strict):
@@ -202,7 +258,7 @@ def _band(written: Any) -> Any:
     return (0, written) if isinstance(written, int | float) and not isinstance(written, bool) else written
 
 
-Rate = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Rate = Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False)]
 Band = Annotated[tuple[Rate, Rate], BeforeValidator(_band)]
 
 
@@ -215,7 +271,7 @@ class Halt(_Strict):
 
     flips: Rate | None = None
     block_rate: Band | None = None
-    after: int = Field(default=200, ge=1, le=100_000)
+    after: Whole = Field(default=200, ge=1, le=100_000)
 
     @model_validator(mode="after")
     def _some_band(self) -> Halt:
@@ -230,7 +286,7 @@ class Rollout(_Strict):
     """How a version comes in beside the one in force: only heard (`shadow`), or deciding for a share of subjects."""
 
     shadow: bool = False
-    canary_percent: float = Field(default=100, ge=0, le=100, allow_inf_nan=False)
+    canary_percent: Number = Field(default=100, ge=0, le=100, allow_inf_nan=False)
     halt: Halt | None = None
 
     @model_validator(mode="after")
@@ -253,11 +309,11 @@ class Rollout(_Strict):
 class PolicyFile(_Strict):
     """One policy. Its identity is the hash of all this; `version` is a counter for people."""
 
-    policy: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="its name, like social or kids-avatars")
-    version: int = Field(default=1, ge=0)
+    policy: Name = Field(description="its name, like social or kids-avatars")
+    version: Whole = Field(default=1, ge=0)
     taxonomy: str = "1"
     description: str = ""
-    locale: str = "en"
+    locale: Tongue = "en"
     context: dict[Word, Spec] = {}
     user: dict[Word, Spec] = {}
     signals: Signals = Signals()

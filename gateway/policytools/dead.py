@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 from gateway.domain import Action, Modality
+from gateway.policy.cel.shapes import Plain
 from gateway.policy.cel.typed import Condition, Score
 from gateway.policy.policy import Clause, Policy
 from gateway.policy.reading import Checked
 from gateway.policytools.values import Held, Values
 from gateway.policytools.warning import warning
-from gateway.policytools.worlds import Worlds, inside, worlds
+from gateway.policytools.worlds import Known, Worlds, inside, worlds
 from gateway.taxonomy import Kind
 from gateway.yamlfile import Problem
 from gateway.yamlfile.tree import Where
@@ -39,6 +40,9 @@ def _one(checked: Checked, where: Where, what: str, condition: Condition) -> Ite
         yield warning(checked, where, f"{what} is never true", _CONTRADICTS, "never_true")
     elif laid and {} in laid:
         yield warning(checked, where, f"{what} is true of everything", "", "always_true")
+
+
+_Key: TypeAlias = tuple[int, Plain | None]  # a thing, and a value it has where it can have few
 
 
 class _Search:
@@ -81,18 +85,20 @@ class _Search:
             {self._things.setdefault(thing, len(self._things)): known for thing, known in world} for world in ordered
         )
 
-    def _by_rarest(self) -> dict[int, list[Clause]]:
+    def _by_rarest(self) -> dict[_Key, list[Clause]]:
         """The steady rules by what is rarest in each of their worlds: whoever implies one knows that too."""
         common = Counter(thing for laid in self._laid.values() for world in laid for thing in world)
-        found: dict[int, list[Clause]] = {}
+        found: dict[_Key, list[Clause]] = {}
         for clause in self._steady:
-            for rarest in {min(world, key=common.__getitem__) for world in self._laid[clause.id]}:
-                found.setdefault(rarest, []).append(clause)
+            rarest = [(min(world, key=common.__getitem__), world) for world in self._laid[clause.id]]
+            for key in {key for thing, world in rarest for key in _allowed(thing, world[thing])}:
+                found.setdefault(key, []).append(clause)
         return found
 
     def _candidates(self, clause: Clause) -> list[Clause]:
         """The rules this one may imply, in the order of the file."""
-        found = {other.bit: other for thing in self._laid[clause.id][0] for other in self._index.get(thing, ())}
+        keys = (key for thing, known in self._laid[clause.id][0].items() for key in _looked_up(thing, known))
+        found = {other.bit: other for key in keys for other in self._index.get(key, ())}
         return [found[bit] for bit in sorted(found) if bit != clause.bit]
 
     def _implies(self, one: Clause, other: Clause) -> bool:
@@ -149,6 +155,21 @@ class _Search:
                 ):
                     return f"thresholds.{slug}.{action.value}"
         return None
+
+
+def _allowed(thing: int, known: Known) -> Iterator[_Key]:
+    """Where a rule is found that needs this: under each value that would do, or else under the thing alone."""
+    if isinstance(known, Values) and known.only is not None:
+        yield from ((thing, value) for value in known.only)
+    else:
+        yield thing, None
+
+
+def _looked_up(thing: int, known: Known) -> Iterator[_Key]:
+    """Where to look for rules that hold wherever this does: of all its values, any one leads there."""
+    yield thing, None
+    if isinstance(known, Values):
+        yield thing, known.low if known.only is None else next(filter(known.may_be, known.only), None)
 
 
 def _as_strict(one: Clause, other: Clause) -> bool:

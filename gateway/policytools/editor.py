@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from gateway.policy.cel.shapes import DECLARABLE
-from gateway.policy.schema import DEFAULT, PolicyFile
+from gateway.policy.schema import DEFAULT, WORD, PolicyFile
 from gateway.taxonomy import Taxonomy
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -41,14 +41,38 @@ def schema(taxonomy: Taxonomy) -> dict[str, Any]:
     signals["combine"]["additionalProperties"] = {"anyOf": [*_COMBINERS, {"$ref": "#/$defs/Calibrated"}]}
     for root in ("context", "user"):
         kinds = {"enum": list(DECLARABLE)}
-        found["properties"][root]["additionalProperties"] = {"anyOf": [kinds, {"$ref": "#/$defs/FieldSpec"}]}
+        found["properties"][root]["patternProperties"] = {WORD: {"anyOf": [kinds, {"$ref": "#/$defs/FieldSpec"}]}}
+    signals["providers"] |= {"uniqueItems": True}
+    models["WordList"]["oneOf"] = [_with("values"), _with("file")]
+    models["Match"]["minProperties"] = 1
+    models["Halt"]["anyOf"] = [_with("flips"), _with("block_rate")]
+    for name in ("RuleRow", "RulePatch"):
+        models[name] |= {"if": {**_with("if_unknown"), "properties": _IGNORED}, "then": _with("because")}
     models["Category"] = _category(taxonomy)
     for field in ("version", "taxonomy"):
         found["properties"][field].pop("title", None)
+    _close(found)
     return {"$schema": DIALECT, **found, "title": "modgate policy", "additionalProperties": False}
 
 
+_IGNORED = {"if_unknown": {"const": "ignore"}}
 _ONE_OR_MORE = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+
+
+def _close(part: Any) -> None:
+    """Where keys have a form, there are no others."""
+    if isinstance(part, dict):
+        if "patternProperties" in part:
+            part["additionalProperties"] = False
+        for each in part.values():
+            _close(each)
+    elif isinstance(part, list):
+        for each in part:
+            _close(each)
+
+
+def _with(key: str) -> dict[str, Any]:
+    return {"required": [key]}
 
 
 def _category(taxonomy: Taxonomy) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What stands in a policy and does nothing: lists and messages nobody uses, exemptions and overlays without effect."""
+"""What stands in a policy and does nothing: lists, messages, exemptions, overlays and halts without effect."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ def idle(checked: Checked, policy: Policy, shipped: Messages) -> Iterator[Proble
     yield from _messages(checked, policy, shipped)
     yield from _exemptions(checked, policy)
     yield from _overlays(checked)
+    if checked.said.rollout.halt and not checked.said.rollout.canary:
+        detail, hint = "there is no canary to halt", "say its canary_percent, below 100, or take halt: away"
+        yield warning(checked, ("rollout", "halt"), detail, hint, "halts_nothing", key=True)
 
 
 # ---- lists

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from gateway.suggest import did_you_mean
 from gateway.yamlfile.nodes import Node, grow, plain
 from gateway.yamlfile.problem import Problem, together
 from gateway.yamlfile.tree import Tree, Where
@@ -49,7 +50,9 @@ def load(path: Path, *, env: Mapping[str, str] | None) -> Document:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        raise Problem(f"cannot be read: {error.strerror}", code="bad_file", file=file) from None
+        raise Problem(
+            f"cannot be read: {error.strerror}", code="bad_file", file=file, hint=_instead(path, error)
+        ) from None
     if len(data) > MAX_BYTES:
         raise Problem("is larger than 5 MB", code="bad_file", file=file)
     try:
@@ -60,6 +63,15 @@ def load(path: Path, *, env: Mapping[str, str] | None) -> Document:
         detail = "is not UTF-8 here"
         raise Problem(detail, code="bad_file", file=file, line=line, column=column, hint="save it as UTF-8") from None
     return loads(text, file=file, env=env)
+
+
+def _instead(path: Path, error: OSError) -> str:
+    """What may have been meant by what is no file."""
+    if isinstance(error, IsADirectoryError):
+        return "name the files in it"
+    if isinstance(error, FileNotFoundError) and path.parent.is_dir():
+        return did_you_mean(path.name, (each.name for each in path.parent.glob(f"*{path.suffix}")))
+    return ""
 
 
 def loads(text: str, *, file: str, env: Mapping[str, str] | None = None) -> Document:

@@ -4,7 +4,8 @@ The dialect is YAML as a reader expects it, which is YAML 1.2's core schema, les
 
 * only true and false (also True, TRUE, …) are booleans: `no`, `off`, `yes` and `NO`, the country, are text. Where true
   or false is expected, pydantic takes those words as well, so `enabled: off` does what it says;
-* dates, times and `1:30` are text; so are numbers with a leading zero (`007`), infinity and not-a-number;
+* dates, times and `1:30` are text; so are numbers with a leading zero (`007`), infinity, not-a-number, and whole
+  numbers of more than 64 bits, which no database and no JSON of ours holds;
 * keys are always text, as written: `no: …` is the key "no", `1: …` the key "1";
 * tags (`!x`, `!!str`) and merges (`<<`) are refused. Aliases are fine; a tree may not grow past a limit by them.
 
@@ -25,6 +26,7 @@ from gateway.yamlfile.expand import expand
 from gateway.yamlfile.problem import Problem, together
 
 MAX_DEPTH = 64
+_BEYOND = 2**63
 MAX_NODES = 250_000  # aliases counted as often as they are used
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -46,7 +48,10 @@ _HINTS = {
     "found character that cannot start any token": "indent by spaces; a text that begins with @ % or ` needs quotes",
     "did not find expected ',' or '}'": _BRACKET,
     "did not find expected ',' or ']'": _BRACKET,
+    "found unexpected end of stream": "the quote that begins here is not closed",
 }
+_QUOTED = re.compile(r"""(["'])[^"']*\1\s*$""")
+_ENDED = "the text ends at its second quote: put the other kind round the whole, like 'a == \"b\"'"
 
 Scalar = str | int | float | bool | None
 
@@ -106,6 +111,7 @@ class _Grower:
     def __init__(self, text: str, file: str, environment: Mapping[str, str] | None):
         self._events: Iterator[Any] = yaml.parse(text, Loader=yaml.CSafeLoader)
         self._file = file
+        self._lines = text.split("\n")
         self._last_line = text.rstrip().count("\n") + 1
         self._environment = environment
         self._anchors: dict[str, Node | None] = {}  # None while what the anchor names is not yet finished
@@ -143,7 +149,13 @@ class _Grower:
             place = _place(began)
         elif began and _place(began) != place:
             detail += f" {error.context} that begins at {began.line + 1}:{began.column + 1}"
-        return _bad(detail, self._file, *place, _HINTS.get(said, ""))
+        hint = _ENDED if self._after_a_quote(said, *place) else _HINTS.get(said, "")
+        return _bad(detail, self._file, *place, hint)
+
+    def _after_a_quote(self, said: str, line: int, column: int) -> bool:
+        """Whether a text in quotes ends just before what was not expected."""
+        before = "".join(self._lines[line - 1 : line])[: column - 1]
+        return said.startswith("did not find expected") and bool(_QUOTED.search(before))
 
     def _is_told_too_late(self, said: str, line: int) -> bool:
         """What is never closed is noticed at the end of the file, a key without its colon on the next line."""
@@ -244,9 +256,9 @@ def _resolve(text: str) -> Scalar:
             return True
         case "false":
             return False
-        case "int":
+        case "int" if abs(int(text)) < _BEYOND:
             return int(text)
-        case "oct" | "hex":
+        case "oct" | "hex" if int(text, 0) < _BEYOND:
             return int(text, 0)
         case "float" if math.isfinite(float(text)):
             return float(text)

@@ -33,6 +33,12 @@ class Place:
         """The keys a mapping here may have, where it is a model; aliases too."""
         return list(dict.fromkeys(name for field in self._fields for name in _names(*field)))
 
+    @property
+    def first_keys(self) -> list[str]:
+        """The keys to show of a mapping here: those it must have, or else its first two."""
+        needed = [field.alias or name for name, field in self._fields if field.is_required()]
+        return needed or self.known_keys[:2]
+
     def described(self, key: str) -> str:
         """What the model says of one of its keys, if anything: it is the hint where the key is missing."""
         said = (field.description for name, field in self._fields if key in _names(name, field))

@@ -43,11 +43,11 @@ class Problem(ConfigError):
         return (self,)
 
     def as_dict(self) -> dict[str, Any]:
-        """One entry of `policy check --json`."""
+        """One entry of `policy check --json`; what is about the file as a whole stands at its beginning."""
         return {
             "file": self.file,
-            "line": self.line,
-            "column": self.column,
+            "line": self.line or 1,
+            "column": self.column or 1,
             "severity": self.severity,
             "code": self.code,
             "message": self.detail,

@@ -1,8 +1,8 @@
 """What pydantic found wrong, in words for someone who writes YAML, at the place where it stands.
 
 A message says what should be there and what is: `server.port should be a whole number, but is "eighty"`. The words of a
-validator's own ValueError are taken as they are. A PydanticCustomError's type becomes the problem's code, and its words
-follow the path: `storage.database is not available in this version`.
+validator's own ValueError are taken as they are, what follows a semicolon as the hint. A PydanticCustomError's type
+becomes the problem's code, and its words follow the path: `storage.database is not available in this version`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _WANTED_VALUE = {
     "too_short": "at least {min_length} long",
     "too_long": "at most {max_length} long",
 }
-_ADVICE = {"a list": "write it in [ ]", "a mapping": "write it as {key: value}", "text": "put quotes round it"}
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,23 @@ def _one_of(tree: Tree, place: Place, expected: str) -> _Misfit:
 
 def _advice(tree: Tree, place: Place, wanted: str) -> str:
     node = tree.find(place.where)
-    return "" if node is None or node.value is None or isinstance(node.value, dict | list) else _ADVICE.get(wanted, "")
+    if node is None:
+        return ""
+    match wanted, node.value:
+        case (("a list" | "a mapping" | "text"), None):
+            return "write it, or leave the key out"
+        case "a list", dict():
+            return "begin each entry with a dash"
+        case "a list", _:
+            return "write it in [ ]"
+        case "a mapping", _:
+            named = ", ".join(f"{key}: …" for key in place.first_keys)
+            return f"write it as {{{named or 'key: value'}}}"
+        case "text", str() | int() | float():
+            return "put quotes round it"
+        case "a number" | "a whole number", str() as text if _NUMBER.fullmatch(text):
+            return "take the quotes away"
+    return ""
 
 
 def _said(tree: Tree, place: Place, kind: str, message: str) -> Problem | _Misfit:
@@ -127,9 +143,10 @@ def _said(tree: Tree, place: Place, kind: str, message: str) -> Problem | _Misfi
     if kind not in _PYDANTICS_OWN:
         return tree.error(place.where, f"{dotted(place.where)} {words}", key=place.key, code=kind)
     node = tree.find(place.where)
-    whole = node is None or isinstance(node.value, dict | list) or _is_secret(tree, place)
+    whole = place.key or node is None or isinstance(node.value, dict | list) or _is_secret(tree, place)
     subject = _subject(place) if whole else f"{_subject(place)} is {tree.shown(place.where)}"
-    return tree.error(place.where, f"{subject}: {words}", key=place.key)
+    words, _, hint = words.partition("; ")
+    return tree.error(place.where, f"{subject}: {words}", hint, key=place.key)
 
 
 def _subject(place: Place) -> str:

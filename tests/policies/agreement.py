@@ -64,6 +64,12 @@ def main() -> None:
             print(f"{each.said}\n  {each.rule.ours}\n  {each.row.columns}", file=sys.stderr)
         if found:
             sys.exit(f"{len(found)} disagreements with --seed {given.seed + batch}")
+        if (batch + 1) % 10 == 0:
+            print(
+                f"{start + len(rules)} of {given.rules} rules, {time.process_time() - began:.0f} s of CPU",
+                file=sys.stderr,
+                flush=True,
+            )
     spent = time.process_time() - began
     asked = f"{given.rules} rules x {given.rows} rows x {len(BACK_ENDS)} back ends"
     print(f"{asked}: no disagreement, {spent:.0f} s of CPU; {dict(told)}")

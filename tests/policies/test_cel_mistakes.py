@@ -112,7 +112,8 @@ def test_how_large_an_expression_may_be():
     assert "nested more than 50 deep" in told("!" * 5_000 + "true")[0].message
     long = "||".join(f'scores["hate"]>0.{n}' for n in range(101, 351))
     check(parse(long), VOCABULARY)
-    assert "has more than 500 parts" in told(f"{long}||ocr.has_url")[0].message
+    [mistake] = told(f"{long}||ocr.has_url||ocr.has_phone||ocr.has_email")
+    assert (mistake.at, "has more than 500 parts" in mistake.message) == (0, True)
     assert "longer than 8,000 characters" in told("true " * 1_601)[0].message
 
 

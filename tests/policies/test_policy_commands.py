@@ -17,8 +17,10 @@ from gateway import paths
 from gateway.cli.main import app
 from gateway.errors import ConfigError, NotFound
 from gateway.paths import SHIPPED
+from gateway.policy.schema import CODE, WORD
 from gateway.policytools.editor import schema
 from gateway.taxonomy import Taxonomy
+from gateway.yamlfile import Problem
 
 SOCIAL = str(SHIPPED / "policies/social.yaml")
 RULES = """
@@ -159,6 +161,23 @@ def test_schema_knows_every_category_and_every_key():
     assert all(model.get("additionalProperties") is False for name, model in models.items() if name != "Category")
 
 
+def test_schema_says_what_its_readers_cannot_say_twice():
+    """Keys of a form take no others, the short way to declare a field is one, and what goes only together is said."""
+    made = schema(Taxonomy.from_file(paths.TAXONOMY))
+    models = made["$defs"]
+    [(form, kinds)] = made["properties"]["context"]["patternProperties"].items()
+    assert form == WORD and made["properties"]["context"]["additionalProperties"] is False
+    assert kinds["anyOf"][0] == {"enum": ["bool", "int", "double", "string", "list"]}
+    assert models["RuleRow"]["then"] == {"required": ["because"]}
+    assert models["WordList"]["oneOf"] == [{"required": ["values"]}, {"required": ["file"]}]
+    assert models["RuleRow"]["properties"]["effects"]["items"]["pattern"] == CODE
+
+
+def test_a_policy_that_is_not_there_is_not_told_to_lack_tests(tmp_path):
+    with pytest.raises(Problem, match=r"nowhere\.yaml: cannot be read"):
+        raise modgate("test", str(tmp_path / "nowhere.yaml")).exception  # type: ignore[misc]
+
+
 def test_bench_measures(policy):
     found = told("bench", str(policy), "--decisions", "200")
     for took in (found, found["one_provider"]):
@@ -215,18 +234,20 @@ def test_explain_says_why(decided):
     assert found["action"].upper() in shown and "nearly" in shown and "local-text" in shown
 
 
-def test_explain_says_where_the_policy_is_another_by_now(decided):
+def test_explain_is_by_the_version_that_decided_as_long_as_it_is_kept(decided):
     config, id = decided
     file = config.parent / "policies/social.yaml"
     before = file.read_text()
     file.write_text(before.replace("version: 1", "version: 2"))
     try:
-        assert told("explain", id, "--config", str(config))["decided"]["same_policy"] is False
+        found = told("explain", id, "--config", str(config))
+        assert (found["decided"]["same_policy"], found["policy"]["version"]) == (True, 1)
+        by_file = told("explain", id, "--config", str(config), "--policy", str(file))
+        assert (by_file["decided"]["same_policy"], by_file["policy"]["version"]) == (False, 2)
+        with sqlite3.connect(config.parent / "var/modgate.sqlite") as database:
+            database.execute("DELETE FROM policy_versions")
+        assert told("explain", id, "--config", str(config))["policy"]["version"] == 2
         assert "not the policy that decided" in modgate("explain", id, "--config", str(config)).stdout
-        kept = config.parent / "before.yaml"
-        kept.write_text(before)
-        by_file = told("explain", id, "--config", str(config), "--policy", str(kept))
-        assert by_file["decided"]["same_policy"] is True
     finally:
         file.write_text(before)
 

@@ -14,7 +14,7 @@ from gateway.paths import SHIPPED as SHIPPED_FILES
 from gateway.policy.bounds import settled
 from gateway.policy.decide import decide
 from gateway.policy.monotone import is_monotone
-from tests.policies.saying import ALLOW, BLOCK, FILES, REVIEW, facts, failed, policy, read, said
+from tests.policies.saying import ALLOW, BLOCK, FILES, REVIEW, TAXONOMY_READ, facts, failed, policy, read, said
 
 holds = settings(deadline=None, max_examples=60)
 
@@ -174,3 +174,22 @@ def test_an_outage_is_never_an_allow_under_any_overlay(file, modality, answered,
         down = [failed(name, status) for name in ("a", "b", "c") if name not in answered]
         if rules.required[modality] or not answered:
             assert decide(rules, [facts(*heard, *down, modality=modality)]).action in (REVIEW, BLOCK)
+
+
+EVERYTHING = sorted(TAXONOMY_READ.categories)
+
+
+@settings(deadline=None, max_examples=40)
+@pytest.mark.parametrize("file", WHOLE, ids=lambda file: file.stem)
+@given(
+    st.lists(st.dictionaries(st.sampled_from(EVERYTHING), SCORES, max_size=4), min_size=2, max_size=3),
+    st.sampled_from(Modality),
+    st.data(),
+)
+def test_losing_an_answer_never_makes_an_allow_where_a_route_needs_all(file, heard, modality, data):
+    calm = dict.fromkeys(EVERYTHING, 0.0)
+    answered = [said(name, {**calm, **scores}) for name, scores in zip(PROVIDERS, heard, strict=False)]
+    lost = data.draw(st.integers(0, len(answered) - 1))
+    poorer = [failed(PROVIDERS[place]) if place == lost else answer for place, answer in enumerate(answered)]
+    rules = read(file)
+    assert decide(rules, [facts(*poorer, modality=modality, need=len(answered))]).action is not ALLOW

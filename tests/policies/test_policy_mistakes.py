@@ -27,13 +27,17 @@ ONE = [
         HEAD + "signals: {providers: [acme], coverage: {hate: {min_providers: §2}}}",
         "min_providers is 2, but signals.providers names 1",
     ),
+    (HEAD + "signals: {providers: [acme, beta], combine: {hate: §quorum(3)}}", "signals.providers names 2"),
+    (HEAD + "signals: {providers: [acme, §acme]}", "named twice"),
+    (HEAD + 'signals: {coverage: {hate: {min_providers: §"2"}}}', "take the quotes away"),
     # lists
+    (HEAD + "lists: {few: §[a, b]}", "write the words as {values: […]}"),
     (HEAD + "lists: {few: {file: §nowhere.txt}}", "cannot be read: No such file or directory"),
     (HEAD + "lists: {few: {file: §../secret.txt}}", "outside the policy's folder"),
     (HEAD + "lists: {few: {file: §/etc/passwd}}", "outside the policy's folder"),
     (HEAD + "lists: {few: §{}}", "either values: or file:"),
     # declared fields
-    (HEAD + "context: {age: §number}", "should be a mapping"),
+    (HEAD + "context: {age: §number}", "one of bool, int, double, string, list"),
     (HEAD + "context: {age: {type: int, default: §old}}", "no int"),
     (HEAD + "user: {tone: {type: string, values: [a, b], default: §c}}", "none of the values"),
     # rules
@@ -48,6 +52,11 @@ ONE = [
     (HEAD + "rules: [{id: r, action: block, when: 'labels.exists(l, l.name in lists.§few)'}]", "has no lists"),
     (RULES + "  - {id: §first, action: block, when: ocr.has_url}\n", "is already at 4:10"),
     (RULES.replace("when:", "if_unknown: §ignore, when:"), "write because:"),
+    (RULES.replace("when:", "if_unknown: §ignore, because: ' ', when:"), "write because:"),
+    (RULES.replace("when:", "priority: §true, when:"), "should be a whole number"),
+    (RULES.replace("when:", "effects: [§tell team], when:"), "a code is letters, digits and _"),
+    (HEAD + "rules: [§ocr.has_url]", "write it as {action: …, id: …, when: …}"),
+    (HEAD + "rules: §{r: {action: block, when: ocr.has_url}}", "begin each entry with a dash"),
     (RULES.replace("when:", "message: §kind, when:"), "there is no message 'kind'"),
     (RULES.replace("when:", "§priorty: 3, when:"), "did you mean 'priority'?"),
     # exemptions
@@ -60,10 +69,12 @@ ONE = [
         "policy: p\nthresholds: {sexual/minors: {review: 0.1}}\n" + EXEMPT % "§thresholds.sexual/minors.review",
         "never closed without a person",
     ),
+    (HEAD + "exempt: [{id: e, from: [thresholds.hate.block], when: context.vip, because: §' '}]", "say why"),
     # what goes to a person
     ('policy: p\nthresholds: {sexual/minors: {review: §"-"}}', "never closed without a person"),
     # overlays
     (HEAD + "overlays: [{match: §{}}]", "for some surface, country or tenant"),
+    (HEAD + "overlays: [{match: {tenant: §12}}]", "put quotes round it"),
     (HEAD + "overlays: [{match: {§surfaces: a}}]", "did you mean 'surface'?"),
     (HEAD + "overlays: [{match: {surface: a}, thresholds: {§hatte: {}}}]", "did you mean 'hate'?"),
     (HEAD + "overlays: [{match: {surface: a}, thresholds: {hate: {review: §0.9}}}]", "review is not below block"),
@@ -74,8 +85,12 @@ ONE = [
     (RULES + "overlays: [{match: {surface: a}, rules: {§frist: {action: review}}}]", "did you mean 'first'?"),
     (RULES + "overlays: [{match: {surface: a}, rules: {first: {§when: 'true'}}}]", "unknown key"),
     # messages and rollout
-    (HEAD + "messages: {hate: {§english: No.}}", "of the form"),
+    (HEAD + "messages: {hate: {§english: No.}}", "written like en, de or pt-BR"),
+    (HEAD + "messages: {hate: {en: §' '}}", "a text for people"),
+    (HEAD + "messages: {hate: §{}}", "at least 1 long"),
+    (HEAD + "locale: §english text", "written like en, de or pt-BR"),
     (HEAD + "rollout: {canary_percent: §101}", "at most 100"),
+    (HEAD + f"version: §{2**63}", "should be a whole number"),
 ]
 
 

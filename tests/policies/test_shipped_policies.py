@@ -145,6 +145,16 @@ def test_nor_is_an_answer_about_something_else(name, modality):
     assert decision.coverage.missing
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("modality", Modality)
+def test_what_must_be_looked_at_is_said_in_numbers_and_one_of_two_is_enough_for_one(name, modality):
+    """A route that needs both says so with `need`; then half an outage is no allow either."""
+    half = [reading(calm(name, modality)), failure("b", "timeout", None)]
+    for need, action in ((1, ALLOW), (2, REVIEW)):
+        fact = InputFacts(modality=modality, answers=tuple(half), sees={}, need=need)
+        assert decide(BOOK.get(name), [fact]).action is action
+
+
 def test_the_local_picture_model_alone_is_enough_for_social_and_not_for_children():
     """It sees that a picture is not safe for work, and nothing else."""
     assert decided("social", reading({"sexual": 0})).action is ALLOW

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,7 @@ def test_a_backtest_writes_a_page(gateway):
     done = ask(gateway, "policy", "backtest", "now", str(gateway / "next.yaml"), "--since", "30d", "--out", str(page))
     assert done.exit_code == 0
     assert "2 decisions, 2 would be others" in done.output
+    assert re.search(r"surface +allow->review +\npost +2", done.output)
     drawn = page.read_text().split("<svg viewBox", 1)[1]
     assert ElementTree.fromstring("<svg viewBox" + drawn.split("</svg>")[0] + "</svg>").tag == "svg"
     assert "thresholds.hate.review" in page.read_text()

@@ -40,7 +40,9 @@ BROKEN = [
     ("a: §@x", "bad_yaml", "cannot start any token; quotes"),
     ("a: §[1, 2,\nb: 3\n", "bad_yaml", "did not find expected ',' or ']'"),
     ("a: [1, 2\nb§: 3\n", "bad_yaml", "while parsing a flow sequence that begins at 1:4"),
-    ("a: §'x\nb: 1\nc: 2", "bad_yaml", "unexpected end of stream"),
+    ("a: §'x\nb: 1\nc: 2", "bad_yaml", "unexpected end of stream; the quote that begins here is not closed"),
+    ('a:\n  when: "scores["§hate"] >= 0.5"', "bad_yaml", "ends at its second quote"),
+    ('{when: "a" §in lists.x}', "bad_yaml", "ends at its second quote"),
     ("a: {key: $§{X}}", "bad_yaml", 'a value like "${NAME}" needs quotes'),
     ("a: [$§{X}]", "bad_yaml", 'a value like "${NAME}" needs quotes'),
     ("a: 1\n b§: 2", "bad_yaml", "check the indentation"),
@@ -131,7 +133,10 @@ def test_files_that_are_no_text_of_ours(tmp_path: Path):
     with pytest.raises(Problem, match=r"gone\.yaml: cannot be read: No such file") as caught:
         load(tmp_path / "gone.yaml", env=None)
     assert (caught.value.code, caught.value.line) == ("bad_file", 0)
-    with pytest.raises(Problem, match="cannot be read: Is a directory"):
+    (tmp_path / "social.yaml").write_text("a: 1")
+    with pytest.raises(Problem, match=r"No such file or directory; did you mean 'social\.yaml'\?"):
+        load(tmp_path / "socail.yaml", env=None)
+    with pytest.raises(Problem, match="cannot be read: Is a directory; name the files in it"):
         load(tmp_path, env=None)
     file = tmp_path / "x.yaml"
     file.write_bytes("a: é\nb: ü".encode() + b"\xff\n")
@@ -294,11 +299,12 @@ def loads_or_refuses(read: Any) -> None:
 
 # beyond U+FFFF JSON escapes a character as two halves, which YAML does not know
 WORDS = st.text(st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"]))
+HELD = st.integers(1 - 2**63, 2**63 - 1)  # what is beyond is text
 
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | WORDS,
+        st.none() | st.booleans() | HELD | st.floats(allow_nan=False, allow_infinity=False) | WORDS,
         lambda inner: st.lists(inner) | st.dictionaries(WORDS, inner),
         max_leaves=20,
     )

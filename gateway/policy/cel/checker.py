@@ -39,6 +39,7 @@ from gateway.policy.cel.vocabulary import Vocabulary
 from gateway.policy.cel.words import MACROS, METHODS, ROOTS
 
 MAX_PARTS = 500  # conditions in one rule, macros over written lists counted out: SQLite's parser goes 1,000 deep
+_TOO_LARGE = f"has more than {MAX_PARTS} parts, macros over lists counted out"
 MAX_OUTER = 3  # conditions in a macro that are not about its element: one back end tries all their outcomes
 
 
@@ -49,7 +50,7 @@ def check(tree: Tree, vocabulary: Vocabulary) -> TypedTree:
     if checker.mistakes:
         raise ExpressionError(tree.text, list(checker.mistakes.values()))
     if sum(1 for _ in walk(root)) > MAX_PARTS:
-        raise ExpressionError(tree.text, [checker.too_large(0)])
+        raise ExpressionError(tree.text, [Mistake(0, _TOO_LARGE, "write several rules", "bad_value")])
     return TypedTree(tree.text, root, checker.operands.learnt)
 
 
@@ -67,15 +68,10 @@ class _Checker:
             self.mistakes.setdefault(wrong.mistake.at, wrong.mistake)
             return Always(False)
 
-    def too_large(self, at: int) -> Mistake:
-        return Mistake(
-            at, f"has more than {MAX_PARTS} parts, macros over lists counted out", "write several rules", "bad_value"
-        )
-
     def _condition(self, node: Node) -> Condition:
         self._parts += 1
         if self._parts > MAX_PARTS:
-            raise Wrong(start(node), self.too_large(0).message, self.too_large(0).hint, "bad_value")
+            raise Wrong(0, _TOO_LARGE, "write several rules", "bad_value")  # at the beginning: told once
         if isinstance(node, Not):
             return opposite(self.part(node.of))
         if isinstance(node, Binary):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from gateway.policy.cel.hints import CHARACTERS
 from gateway.policy.cel.mistake import ExpressionError, Mistake
@@ -29,8 +28,7 @@ _TOKEN = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """`written` is how it stands in the text; for the end it is empty."""
 
     kind: Kind

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from gateway.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Value:
     """A literal: bool, int, float, str. `written` is the number as it stands there, for its decimals."""
 
@@ -15,7 +16,7 @@ class Value:
     written: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Name:
     """A name standing alone: `labels`, `l`."""
 
@@ -23,7 +24,7 @@ class Name:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Select:
     """`of.name`; `at` is that of the name."""
 
@@ -32,7 +33,7 @@ class Select:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Index:
     """`of[key]`; `at` is that of the bracket."""
 
@@ -41,7 +42,7 @@ class Index:
     key: Node
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call:
     """`name(arguments)` or `of.name(arguments)`; `at` is that of the name."""
 
@@ -51,7 +52,7 @@ class Call:
     of: Node | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Items:
     """`[a, b]`; `at` is that of the bracket."""
 
@@ -59,7 +60,7 @@ class Items:
     items: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Not:
     """`!of`."""
 
@@ -67,7 +68,7 @@ class Not:
     of: Node
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Binary:
     """`left operator right`; `at` is that of the operator."""
 
@@ -80,7 +81,7 @@ class Binary:
 Node: TypeAlias = Value | Name | Select | Index | Call | Items | Not | Binary
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tree:
     """A whole expression and the text it was read from."""
 
