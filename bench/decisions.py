@@ -15,16 +15,17 @@ import polars as pl
 
 from gateway.domain import Modality
 from gateway.paths import MESSAGES, TAXONOMY
-from gateway.policy.cel.vocabulary import HASHES, LABELS
 from gateway.policy.making import load_policy
 from gateway.policy.messages import Messages
 from gateway.policy.policy import Policy
 from gateway.sweep import parts
 from gateway.sweep.judge import Judge, Possible
 from gateway.sweep.kernel import Case
-from gateway.sweep.layout import FOUND, HASH, LABEL, PLAIN
+from gateway.sweep.layout import FOUND, PLAIN
 from gateway.sweep.manifest import Manifest, Store
+from gateway.sweep.opened import Opened
 from gateway.sweep.rows import Bits
+from gateway.sweep.sweeping import asked
 from gateway.taxonomy import Taxonomy
 
 DAY = "2026-11-01"
@@ -141,8 +142,7 @@ def _decided(frame: pl.DataFrame, found: pl.DataFrame, store: Store, manifest: M
     draft = parts.write(store, f"days/{DAY}/default/draft", "default", frame, found, fields_of(frame))
     judge = Judge(rule, draft, Modality.IMAGE, {})
     case = Case(judge, None, stored=False, bits=(), words=0)
-    things = {root: parts.found(store, draft, kind) for root, kind in ((LABELS, LABEL), (HASHES, HASH))}
-    judged = case.judged(case.found(parts.read(store, draft, case.columns), things, unsure=False))
+    judged = asked(Opened(store, draft), case, None)
     bits = Bits(manifest.bits)
     reasons = {bits.number(name, action.value): one for (name, action), one in judge.reasons.items()}
     return frame.with_columns(

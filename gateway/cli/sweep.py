@@ -27,7 +27,7 @@ SinceOption = Annotated[
 SampleOption = Annotated[int | None, typer.Option(min=1, metavar="N", help="Look at about so many, by chance.")]
 OutOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as a page.")]
 CacheOption = Annotated[
-    bool, typer.Option("--cache", help="Keep columns uncompressed too: faster, two to three times the room.")
+    bool, typer.Option("--cache", help="Keep columns uncompressed too: faster, about twice the room.")
 ]
 RebuildOption = Annotated[bool, typer.Option("--rebuild", help="Export all decisions again first.")]
 

@@ -6,10 +6,14 @@ Votes, coverage and what is asked of labels and hashes become columns of their o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from hashlib import blake2b
+from operator import or_
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from gateway.policy.cel.shapes import TEXTS, Kind, Shape
@@ -32,7 +36,6 @@ from gateway.policy.cel.typed import (
     Term,
     Truth,
     Votes,
-    any_of,
     outer_parts,
     walk,
 )
@@ -40,12 +43,14 @@ from gateway.policy.cel.vocabulary import HASHES, LABELS
 from gateway.policy.cel.words import PREDICATES
 from gateway.policy.compile.columns import Columns, column
 from gateway.policy.compile.polars import expression
-from gateway.sweep.layout import ALL, HASH, KINDS, LABEL, OF_KIND
+from gateway.sweep.layout import ALL, HASH, KINDS, LABEL, OF_KIND, Rows
 from gateway.sweep.signals import NotInColumns, Signals, how_many, k_of
 
 _WHICH = {LABELS: LABEL, HASHES: HASH}
 _ALIKE = ("==", "!=")
 _EQUAL = PREDICATES["=="]
+Things = Callable[[str, pl.Expr], pl.LazyFrame]
+_YES, _MAYBE = 1, 2
 _FEW = 8  # texts of a list that are compared one by one
 _UNKNOWN = pl.lit(None, dtype=pl.Boolean)
 
@@ -62,6 +67,14 @@ class Asked:
     found: dict[str, Some]
 
 
+@dataclass(frozen=True)
+class Among:
+    """These rows of so many; None for all."""
+
+    rows: Rows | None
+    of: int
+
+
 class Conditions:
     """The conditions of one policy over one part. `kept` are the fields of context that the part has, by column."""
 
@@ -70,9 +83,9 @@ class Conditions:
         self._kept = frozenset(kept)
         self._fields = frozenset(fields)
 
-    def asked(self, root: Condition) -> Asked:
-        """Raises NotInColumns."""
-        writer = _Writer(self._signals, self._kept, self._fields)
+    def asked(self, root: Condition, *, certain: bool = False) -> Asked:
+        """`certain`: only whether it is true is asked; unknown may be false. Raises NotInColumns."""
+        writer = _Writer(self._signals, self._kept, self._fields, certain)
         tree = writer.condition(root)
         return Asked(expression(tree, Columns()), writer.made, writer.found)
 
@@ -82,6 +95,7 @@ class _Writer:
     signals: Signals
     kept: frozenset[str]
     fields: frozenset[str]
+    certain: bool
     made: dict[str, pl.Expr] = field(default_factory=dict)
     found: dict[str, Some] = field(default_factory=dict)
 
@@ -89,10 +103,13 @@ class _Writer:
         match node:
             case Always():
                 return node
-            case And() | Or() | One():
+            case And() | Or():
                 return replace(node, parts=tuple(self.condition(part) for part in node.parts))
+            case One():
+                exact = replace(self, certain=False)
+                return replace(node, parts=tuple(exact.condition(part) for part in node.parts))
             case Not():
-                return replace(node, part=self.condition(node.part))
+                return replace(node, part=replace(self, certain=False).condition(node.part))
             case Holds():
                 return self._holds(node)
             case Truth():
@@ -108,13 +125,22 @@ class _Writer:
     def _holds(self, node: Holds) -> Condition:
         """A text that is only compared with what was written stays in its dictionary: texts are slow to make."""
         match node.terms:
-            case (Field(shape=Kind.TEXT) as field, Constant()) if node.word.name in _ALIKE:
-                return replace(node, terms=(self._field(field, as_text=False), node.terms[1]))
+            case (Field(shape=Kind.TEXT) as field, Constant(value=value)) if node.word.name in _ALIKE:
+                return self._is(field, [node.word.polars(self._plain(field), value)])
             case (Field(shape=Kind.TEXT) as field, Constants(values=values)) if node.word.name == "in":
                 if len(values) <= _FEW:
-                    each = (Constant(value, Kind.TEXT) for value in values)
-                    return any_of(self._holds(Holds(_EQUAL, (field, value))) for value in each)
+                    return self._is(field, [_EQUAL.polars(self._plain(field), value) for value in values])
         return replace(node, terms=tuple(self._term(term) for term in node.terms))
+
+    def _is(self, field: Field, outcomes: Sequence[pl.Expr]) -> Condition:
+        """Made once for each text there is, where it can be (opened.py)."""
+        either = reduce(or_, outcomes) if outcomes else pl.lit(False)
+        return Truth(self._made(f"is.{field.root}", field.name, Kind.BOOL, either))
+
+    def _plain(self, field: Field) -> pl.Expr:
+        name = column(field)
+        value = self._value(name, field.shape, as_text=False)
+        return value if field.default is None or name not in self.fields else value.fill_null(field.default)
 
     def _term(self, term: Term) -> Term:
         match term:
@@ -139,13 +165,13 @@ class _Writer:
         self.made[column(field)] = made
         return field
 
-    def _field(self, term: Field, *, as_text: bool = True) -> Field:
+    def _field(self, term: Field) -> Field:
         """A field of a part that was exported before any policy named it is unknown, whatever its default."""
         name = column(term)
-        here = self._made(term.root, term.name, term.shape, self._value(name, term.shape, as_text))
+        here = self._made(term.root, term.name, term.shape, self._value(name, term.shape))
         return replace(here, default=term.default if name in self.fields else None)
 
-    def _value(self, name: str, shape: Shape, as_text: bool) -> pl.Expr:
+    def _value(self, name: str, shape: Shape, *, as_text: bool = True) -> pl.Expr:
         kind = "list" if shape == TEXTS else OF_KIND[Kind(shape)]  # type: ignore[arg-type]
         own, whole = f"{name}:{kind}", f"{name}:int"
         there = [pl.col(own)] if own in self.kept else []
@@ -157,6 +183,8 @@ class _Writer:
 
     def _votes(self, node: Votes) -> Condition:
         certain = [voice >= node.threshold for voice in self.signals.voices(node.category)]
+        if self.certain:
+            return Truth(self._made("votes", node.category, Kind.BOOL, k_of(certain, node.least)))
         possible = [*certain, *self.signals.silent(node.category), *self.signals.unsure(node.category)]
         outcome = k_of(certain, node.least) | (k_of(possible, node.least) & _UNKNOWN)
         return Truth(self._made("votes", node.category, Kind.BOOL, outcome))
@@ -175,33 +203,43 @@ def _digest(made: pl.Expr) -> str:
     return blake2b(made.meta.serialize(), digest_size=8).hexdigest()
 
 
-def outcomes(node: Some, things: pl.LazyFrame, states: pl.Series, *, unsure: bool) -> pl.Series:
-    """Of each row, whether some label or list meets the condition. `states` says who looked (layout.py).
+def outcomes(node: Some, things: Things, states: pl.Series, among: Among, *, unsure: bool) -> pl.Series:
+    """Of each row, whether some label or list meets the condition. `states` says who looked (layout.py), `things`
+    gives what was found that may meet one.
 
     `unsure`: some of them may lack a part, so that it is unknown whether they do.
     """
     body = node.body
     met = pl.lit(body.value, dtype=pl.Boolean) if isinstance(body, Always) else expression(_on_columns(body), Columns())
+    found = things(_WHICH[node.over.root], met)
     if node.once:
-        return _once(things.select("row", met.alias("met")), states)
-    outcome = pl.select(pl.when(states == ALL).then(pl.lit(False))).to_series()
-    if unsure or isinstance(body, Always):
-        outcome = _with(outcome, things.filter(met.is_null()).select("row").collect()["row"], None)
-    return _with(outcome, things.filter(met).select("row").collect()["row"], True)
+        true, unknown = _once(found.select("row", met.alias("met")))
+    else:
+        true = _rows(found.filter(met))
+        unknown = _rows(found.filter(met.is_null())) if unsure or isinstance(body, Always) else true[:0]
+    told = np.zeros(among.of, dtype=np.uint8)
+    told[unknown], told[true] = _MAYBE, _YES
+    return _outcome(told if among.rows is None else told[among.rows], states == ALL, node.once, bool(unknown.size))
 
 
-def _with(outcome: pl.Series, rows: pl.Series, value: bool | None) -> pl.Series:
-    return outcome.scatter(rows.unique(), value) if rows.len() else outcome
+def _rows(things: pl.LazyFrame) -> Rows:
+    return things.select("row").collect()["row"].to_numpy()
 
 
-def _once(met: pl.LazyFrame, states: pl.Series) -> pl.Series:
-    true, unknown = pl.col("met").sum() == 1, pl.col("met").is_null().any()
-    counted = met.group_by("row").agg(pl.when(~unknown).then(true).alias("once")).collect()
-    outcome = pl.select(pl.lit(False).repeat_by(states.len()).explode()).to_series() if states.len() else states
-    for value in (True, None):
-        chosen = counted.filter(pl.col("once").is_null() if value is None else pl.col("once"))["row"]
-        outcome = _with(outcome, chosen, value)
-    return pl.select(pl.when(states == ALL).then(outcome)).to_series()
+def _once(met: pl.LazyFrame) -> tuple[Rows, Rows]:
+    """Rows of which one meets it, and those of which it is unknown how many do."""
+    counted = met.group_by("row").agg(pl.col("met").sum().alias("many"), pl.col("met").is_null().any().alias("unknown"))
+    known = counted.filter(~pl.col("unknown"))
+    return _rows(known.filter(pl.col("many") == 1)), _rows(counted.filter("unknown"))
+
+
+def _outcome(found: npt.NDArray[np.uint8], looked: pl.Series, once: bool, maybe: bool) -> pl.Series:
+    """Where not all looked, one more may be there: that spoils "only one", and what was seen is there all the same."""
+    if not maybe and looked.all():
+        return pl.Series(found.view(np.bool_))
+    seen = pl.Series(found)
+    true = (seen == _YES) & looked if once else seen == _YES
+    return pl.select(pl.when(true).then(True).when((seen == 0) & looked).then(False)).to_series()
 
 
 def _on_columns(node: Condition) -> Condition:

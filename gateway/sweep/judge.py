@@ -32,13 +32,15 @@ _GIVEN = ("context", "user", "ocr")
 class Possible:
     """One reason there may be. `made` and `found` are columns its expression needs first (conditions.py).
 
-    Where `stricter` holds it is none, since that one is: which changes no action.
+    Where `stricter` holds it is none, since that one is: which changes no action. `steady` ones ask for stored scores
+    alone, so that where they decided, what is asked today is what was asked then.
     """
 
     outcome: pl.Expr
     made: Mapping[str, pl.Expr] = field(default_factory=dict)
     found: Mapping[str, Some] = field(default_factory=dict)
     stricter: pl.Expr | None = None
+    steady: bool = False
 
     @property
     def holds(self) -> pl.Expr:
@@ -51,10 +53,15 @@ class Possible:
         return self.holds.meta.serialize()
 
     @cached_property
+    def leads(self) -> bytes:
+        """The same for two that lead to the same in every row."""
+        return self.outcome.meta.serialize()
+
+    @cached_property
     def columns(self) -> frozenset[str]:
-        """What is read for it."""
-        asked = {*self.holds.meta.root_names(), *(n for expr in self.made.values() for n in expr.meta.root_names())}
-        return frozenset((asked - self.made.keys() - self.found.keys()) | {n.over.root for n in self.found.values()})
+        """What is read for it, beside what is made and found."""
+        asked = set(self.holds.meta.root_names()) - self.made.keys() - self.found.keys()
+        return frozenset(asked | {n.over.root for n in self.found.values()})
 
 
 class Judge:
@@ -67,7 +74,7 @@ class Judge:
         conditions = Conditions(self._signals, part.columns, part.fields)
         self._lifts: dict[str, list[Asked]] = {}
         for exemption in policy.exemptions:
-            asked = conditions.asked(exemption.tree.root)
+            asked = conditions.asked(exemption.tree.root, certain=True)
             for name in exemption.names:
                 self._lifts.setdefault(name, []).append(asked)
         self._conditions = conditions
@@ -79,8 +86,8 @@ class Judge:
         return self._signals.beyond
 
     def _all(self) -> Iterator[tuple[Key, Possible]]:
-        yield (TOO_FEW, Action.REVIEW), Possible((pl.col("gap") & SHORT) > 0)
-        yield (FRAMES, Action.REVIEW), Possible((pl.col("gap") & UNSEEN) > 0)
+        for name, bit in ((TOO_FEW, SHORT), (FRAMES, UNSEEN)):
+            yield (name, Action.REVIEW), Possible(pl.col(name), {name: (pl.col("gap") & bit) > 0})
         yield from self._thresholds()
         for slug in dict.fromkeys(each for category in self._signals.categories for each in kin(category)):
             undecided = self._signals.undecided(slug)
@@ -99,7 +106,7 @@ class Judge:
                 over = self._signals.at_least(slug, bound) if bound is not None else FALSE
                 if over is not FALSE:
                     name = rule.name(action)
-                    found = self._spared(name, Possible(over.fill_null(False), stricter=blocks))
+                    found = self._spared(name, Possible(over.fill_null(False), stricter=blocks, steady=True))
                     blocks = found.outcome
                     yield (name, action), found
 
@@ -107,7 +114,7 @@ class Judge:
         for clause in self.policy.clauses:
             if clause.shadow or clause.disabled:
                 continue
-            asked = self._conditions.asked(clause.tree.root)
+            asked = self._conditions.asked(clause.tree.root, certain=clause.if_unknown is None)
             true, unknown = asked.outcome.fill_null(False), asked.outcome.is_null()
             if clause.if_unknown is clause.action:
                 yield self._clause(clause, clause.action, asked, true | unknown)

@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from gateway.domain import Action
 from gateway.policy.cel.typed import Some
-from gateway.sweep.conditions import outcomes
+from gateway.sweep.conditions import Among, Things, outcomes
 from gateway.sweep.judge import Judge, Key, Possible, changed
-from gateway.sweep.layout import ACTIONS, WORD
+from gateway.sweep.layout import WORD
 from gateway.sweep.signals import FALSE, any_of
+
+Grid = npt.NDArray[np.bool_]  # a row each, and a column each name
+
+_KEPT = {Action.BLOCK: "kept.block", Action.REVIEW: "kept.review"}  # whether a reason that stays the same leads there
+_TOGETHER = 32  # answers that are told apart at once
+_NEVER = Possible(FALSE, steady=True)
 
 
 class Case:
@@ -36,63 +44,80 @@ class Case:
         return old, {key: possible for key, possible in self._new.reasons.items() if key in mine}
 
     @cached_property
+    def made(self) -> dict[str, pl.Expr]:
+        """What has to be made out of other columns before anything is asked."""
+        made = {
+            name: expr for side in self._asked for possible in side.values() for name, expr in possible.made.items()
+        }
+        if self._stored:
+            same = [(key[1], n) for key, n in self._bits.items() if key not in self.changed]
+            for action, name in _KEPT.items():
+                made[name] = self._any_bit(n for led, n in same if led is action)
+        return made | {"strange": self._any_bit(self._strange)}
+
+    @cached_property
     def columns(self) -> set[str]:
-        """What has to be read."""
+        """What has to be read beside."""
         names = {name for side in self._asked for possible in side.values() for name in possible.columns}
-        return names | {"action"} | set(self.beyond.meta.root_names()) | (self._hits if self._by_bits else set())
+        return names | {"action"} | {name for name in self.beyond.meta.root_names() if name not in self.made}
 
     @property
     def _by_bits(self) -> bool:
         return self._stored or self._old is None
-
-    @property
-    def _hits(self) -> set[str]:
-        return {f"hits.{n}" for n in range(self._words)}
 
     @cached_property
     def beyond(self) -> pl.Expr:
         """Rows that are decided one by one."""
         if self._stored and not self.changed:
             return FALSE
-        strange = [n for key, n in self._bits.items() if self._stored and self._old and key not in self._old.reasons]
         sides = [side.beyond for side in (self._new, self._old) if side is not None]
-        return any_of([*sides, self._any_bit(strange)])
+        return any_of([*sides, pl.col("strange") if self._strange else FALSE])
 
-    def found(self, frame: pl.DataFrame, things: Mapping[str, pl.LazyFrame], *, unsure: bool) -> pl.DataFrame:
-        """The whole part with what was found on its inputs, as the expressions ask for it."""
+    @cached_property
+    def _strange(self) -> list[int]:
+        """Reasons of the policy that decided which columns do not know."""
+        held = self._old.reasons if self._stored and self._old else self._bits
+        return [n for key, n in self._bits.items() if key not in held]
+
+    @cached_property
+    def narrow(self) -> pl.Expr | None:
+        """Which rows may be decided otherwise, of stored scores alone; None where that takes a look at all."""
+        if not self._stored or self._old is None:
+            return None
+        otherwise = [self.beyond]
+        for key in self.changed:
+            before, after = self._old.reasons.get(key, _NEVER), self._new.reasons.get(key, _NEVER)
+            if not (before.steady and after.steady):
+                return None
+            if before.leads != after.leads:
+                otherwise.append(before.outcome != after.outcome)
+        return any_of(otherwise).fill_null(False)
+
+    def found(self, frame: pl.DataFrame, things: Things, among: Among, *, unsure: bool) -> pl.DataFrame:
+        """The frame with what was found on its inputs, as the expressions ask for it."""
         nodes: dict[str, Some] = {}
         for side in self._asked:
             for possible in side.values():
                 nodes |= possible.found
-        made = [outcomes(node, things[node.over.root], frame[node.over.root], unsure=unsure) for node in nodes.values()]
-        return frame.with_columns(series.alias(name) for name, series in zip(nodes, made, strict=True))
+        return frame.with_columns(
+            outcomes(node, things, frame[node.over.root], among, unsure=unsure).alias(name)
+            for name, node in nodes.items()
+        )
 
     def judged(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The frame with `old`, `new` and `beyond`."""
         old, new = self._asked
-        before = _action(old, {}) if old else pl.col("action")
-        after = _action(new, self._kept if self._stored else {})
-        made = {name: expr for side in (old, new) for possible in side.values() for name, expr in possible.made.items()}
+        before = _action(old) if old else pl.col("action")
+        kept = {action: pl.col(name) for action, name in _KEPT.items()} if self._stored else {}
         beyond = self.beyond.fill_null(False).alias("beyond")
-        return frame.with_columns(**made).with_columns(before.alias("old"), after.alias("new"), beyond)
-
-    @property
-    def _kept(self) -> dict[Action, pl.Expr]:
-        """Whether some reason that is the same under both leads to an action."""
-        same = [(key[1], n) for key, n in self._bits.items() if key not in self.changed]
-        return {action: self._any_bit(n for led, n in same if led is action) for action in ACTIONS}
+        return frame.with_columns_seq(before.alias("old"), _action(new, kept).alias("new"), beyond)
 
     def reasons(self, flips: pl.DataFrame) -> pl.DataFrame:
         """By row, `gained` and `lost`: the reasons that are new, and those that are gone."""
-        keys, sides = self._told, self._sides
-        told = flips.with_columns(**sides).select("row", *sides)
-        named = [pl.DataFrame(schema={"row": pl.UInt32, "gained": pl.String, "lost": pl.String})]
-        for n, (rule, _) in enumerate(keys):
-            before, after = told[f"{n}before"], told[f"{n}after"]
-            for name, which in (("gained", after & ~before), ("lost", before & ~after)):
-                named.append(told.filter(which).select(pl.col("row").cast(pl.UInt32), pl.lit(rule).alias(name)))
-        listed = pl.concat(named, how="diagonal").group_by("row").agg(pl.all().drop_nulls().unique().sort())
-        return told.select("row").join(listed, on="row", how="left", maintain_order="left")
+        told = flips.select_seq("row", **{f"{n}{side}": expr for n, side, expr in self._sides})
+        after, before = (_grid(told, [f"{n}{side}" for n in range(len(self._told))]) for side in ("after", "before"))
+        names = [rule for rule, _ in self._told]
+        return told.select("row", gained=_listed(names, after & ~before), lost=_listed(names, before & ~after))
 
     @cached_property
     def _told(self) -> list[Key]:
@@ -100,14 +125,15 @@ class Case:
         return sorted({*self.changed, *(self._bits if self._old is None else ())})
 
     @cached_property
-    def _sides(self) -> dict[str, pl.Expr]:
+    def _sides(self) -> list[tuple[int, str, pl.Expr]]:
+        """Whether each of them was a reason before, and is one after."""
         sides = (("before", self._before), ("after", self._after))
-        return {f"{n}{side}": said(key) for n, key in enumerate(self._told) for side, said in sides}
+        return [(n, side, said(key)) for n, key in enumerate(self._told) for side, said in sides]
 
     @cached_property
     def evidence(self) -> set[str]:
         """What a judged frame needs to keep for its reasons."""
-        return {name for expr in self._sides.values() for name in expr.meta.root_names()}
+        return {name for _, _, expr in self._sides for name in expr.meta.root_names()}
 
     def _after(self, key: Key) -> pl.Expr:
         return self._new.reasons[key].holds.fill_null(False) if key in self._new.reasons else FALSE
@@ -126,11 +152,27 @@ class Case:
         return any_of(word.fill_null(False) for word in words)
 
 
-def _action(asked: Mapping[Key, Possible], kept: Mapping[Action, pl.Expr]) -> pl.Expr:
+def _action(asked: Mapping[Key, Possible], kept: Mapping[Action, pl.Expr] | None = None) -> pl.Expr:
     """The strictest that any of them leads to."""
     block, review = (
-        any_of([*(one.outcome for key, one in asked.items() if key[1] is action), kept.get(action, FALSE)])
+        any_of([*(one.outcome for key, one in asked.items() if key[1] is action), (kept or {}).get(action, FALSE)])
         for action in (Action.BLOCK, Action.REVIEW)
     )
     number = [pl.lit(n, dtype=pl.UInt8) for n in range(3)]
     return pl.when(block).then(number[2]).when(review).then(number[1]).otherwise(number[0])
+
+
+def _grid(told: pl.DataFrame, names: Sequence[str]) -> Grid:
+    return np.column_stack([told[name].to_numpy() for name in names]) if names else np.zeros((told.height, 0), np.bool_)
+
+
+def _listed(names: Sequence[str], which: Grid) -> pl.Series:
+    """By row, those of the names that are true. Few rows differ in that: each list is made once."""
+    place = np.zeros(len(which), dtype=np.uint64)
+    for start in range(0, len(names), _TOGETHER):
+        few = which[:, start : start + _TOGETHER]
+        word = few @ (np.uint64(1) << np.arange(few.shape[1], dtype=np.uint64))
+        place = np.unique(place << np.uint64(_TOGETHER) | word, return_inverse=True)[1].astype(np.uint64)
+    kinds = which[np.unique(place, return_index=True)[1]]
+    lists = [sorted({name for name, true in zip(names, kind, strict=True) if true}) for kind in kinds]
+    return pl.Series(lists, dtype=pl.List(pl.String)).gather(pl.Series(place))

@@ -1,22 +1,29 @@
 """How decisions lie on disk to be swept: files by day and tenant, one row an input, one column a fact.
 
-part-<n>.parquet            the truth, zstd
-  input of                  which input of its decision, and how many there are; unsigned 8 bits
+part-<n>.parquet            zstd
+  input                     which input of its decision
+  p.<provider>              0: it answered; 1: it failed; null: it was not heard of
+  t.<category>              the highest score that anybody gave this category alone, unsigned 16 bits, 0..10,000
+  low. high.<provider>.<category>   how far below that this provider's score is, as two bytes; null: it gave none
+  q.<provider>.<category>   the lowest number under which it says that it reports nothing
+  u.<category>              the lowest number of anybody
+  context.<name>:<kind>     what the caller said, by the kind of value it is; user and ocr likewise
+part-<n>.alike.arrow      what has few values: one row for each kind of row there is, and `rows`, how many of them
+  of                        how many inputs its decision has
   modality route policy     dictionaries; `policy` is the hash of the resolved policy that decided
   action                    what was decided of this input: 0 allow, 1 review, 2 block
   hits.<n> unknown.<n>      words of 64 bits: which reasons there were, and which of them because something was missing.
                             What a bit means is in the manifest, as rule and action
   gap                       1: fewer answered than had to; 2: frames that nobody saw; 3: both
   labels hashes             0: nobody looked; 1: all who were asked answered; 2: not all did. What was found: see below
-  p.<provider>              0: it answered; 1: it failed; null: it was not heard of
-  s.<provider>.<category>   its highest score of this category alone, unsigned 16 bits, 0..10,000; null: it gave none
-  q.<provider>.<category>   the lowest number under which it says that it reports nothing
-  context.<name>:<kind>     what the caller said, by the kind of value it is; user and ocr likewise
-part-<n>.ids.arrow          uncompressed, for few are looked up, by their row
-  id.time id.random         the decision's id: its milliseconds since 1970 and its 64 random bits, unsigned 64 bits
+  context.surface, country  as texts
+part-<n>.alike.npy          of which kind each row is; uncompressed, for few are looked up, by their row
+part-<n>.ids.npy            the decisions' ids, likewise: milliseconds since the first of the part, and 64 random bits
 part-<n>.found.parquet      labels and lists, sorted: kind, name, confidence, provider, row
-part-<n>.top.parquet        a cache, lz4: t.<category> u.<category>, the highest score and lowest number of anybody
-part-<n>.arrow              a cache of both, without ids, uncompressed: read by mapping it into memory
+part-<n>.mapped             a cache of the first file: read by mapping it into memory (mapped.py)
+
+Whoever reads asks for columns by name, wherever they are: s.<provider>.<category> is a provider's own score, and
+id.time and id.random are the id, unsigned 64 bits.
 
 Slugs of an open vocabulary (`unmapped/…`) share one column a root, `unmapped/*`.
 """
@@ -26,6 +33,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from gateway.domain import Action
@@ -37,6 +46,8 @@ ACTIONS = (Action.ALLOW, Action.REVIEW, Action.BLOCK)  # by the number they have
 SHORT, UNSEEN = 1, 2  # in `gap`
 NOBODY, ALL, SOME = 0, 1, 2  # in `labels` and `hashes`
 WORD = 64
+
+Rows = npt.NDArray[np.uint32]  # places of rows in a part, in their order
 
 ID = ("id.time", "id.random")
 LABEL, HASH = "label", "hash"  # kinds of what was found
@@ -72,6 +83,17 @@ PLAIN: dict[str, Any] = {
 }
 
 
+# What a group is told apart by, and the columns of it
+GROUPED = {
+    "policy": "policy",
+    "modality": "modality",
+    "route": "route",
+    "surface": "context.surface:string",
+    "country": "context.country:string",
+}
+_ALIKE = {*GROUPED.values(), "of", "action", "gap", "labels", "hashes"}
+
+
 @dataclass(frozen=True, slots=True)
 class Voice:
     """One column of a provider's words about a category."""
@@ -91,6 +113,11 @@ class Voice:
 def kept_as(slug: str, taxonomy: Taxonomy) -> str:
     """The category in whose column a signal stands: its own, or with an open slug that of its root."""
     return slug if slug in taxonomy.categories or slug == LISTED else f"{slug.split('/', 1)[0]}/*"
+
+
+def is_alike(column: str) -> bool:
+    """Whether it has few values, so that rows are alike in it."""
+    return column in _ALIKE or column.startswith(("hits.", "unknown."))
 
 
 def kind_of(column: str) -> Any:

@@ -19,8 +19,9 @@ from pydantic import TypeAdapter, ValidationError
 from gateway.errors import ConfigError
 from gateway.sweep.layout import Voice
 
-VERSION = 1
-_SUFFIXES = (".parquet", ".ids.arrow", ".found.parquet", ".top.parquet", ".arrow")
+VERSION = 2
+LASTING = (".parquet", ".alike.arrow", ".alike.npy", ".ids.npy", ".found.parquet")
+CACHE = ".mapped"
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Group:
     surface: str | None
     country: str | None
     rows: int
+
+    @property
+    def apart(self) -> tuple[str | None, ...]:
+        """What it is told apart by, as GROUPED has it."""
+        return self.policy, self.modality, self.route, self.surface, self.country
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,7 @@ class Store:
 
     def tidy(self, manifest: Manifest) -> None:
         """Remove files that no manifest names: of a crash, or merged into others."""
-        known = {self.file(part, suffix) for part in manifest.parts for suffix in _SUFFIXES}
+        known = {self.file(part, suffix) for part in manifest.parts for suffix in (*LASTING, CACHE)}
         for file in self.folder.glob("days/*/*/*"):
             if file not in known:
                 file.unlink()

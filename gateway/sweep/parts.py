@@ -1,27 +1,25 @@
-"""One file of the export: written from rows, joined to a smaller one, read by columns."""
+"""One file of the export: written from rows, joined to a smaller one."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from gateway.sweep.layout import ID, LABEL, Voice, id_of
-from gateway.sweep.manifest import Group, Part, Store
+from gateway.sweep import found as things
+from gateway.sweep import mapped, scores
+from gateway.sweep.alike import told_apart
+from gateway.sweep.layout import GROUPED, ID, LABEL, Voice, id_of, is_alike
+from gateway.sweep.manifest import CACHE, Group, Part, Store
+from gateway.sweep.numbers import narrow
+from gateway.sweep.opened import Opened
 
-_ROWS_A_GROUP = 250_000
-
-# What a group is told apart by, and the columns of it
-GROUPED = {
-    "policy": "policy",
-    "modality": "modality",
-    "route": "route",
-    "surface": "context.surface:string",
-    "country": "context.country:string",
-}
+_ROWS_A_GROUP = 1_000_000  # all of a part: columns are read whole, and are then in one piece
+_FOUND_A_GROUP = 50_000  # few of them are asked for, and lie together
 
 
 def write(
@@ -30,79 +28,41 @@ def write(
     """The files of one part, each whole before it has its name. `name` is days/<day>/<tenant>/part-<n>."""
     ids, facts = frame.select(ID), frame.drop(ID)
     part = _described(name, tenant, ids, facts, fields, unsure=_unsure(found))
-    store.file(part).parent.mkdir(parents=True, exist_ok=True)
-    _safely(store.file(part), lambda file: _zstd(facts, file))
-    _safely(store.file(part, ".ids.arrow"), lambda file: ids.write_ipc(file, compression="uncompressed"))
+    own = scores.laid(facts.select(name for name in facts.columns if not is_alike(name)), part.scores, part.quiet)
+    kinds, places = told_apart(facts)
     ordered = found.sort("kind", "name", "confidence", "row")
-    _safely(store.file(part, ".found.parquet"), lambda file: _zstd(ordered, file))
-    _make_top(store, part)
+    store.file(part).parent.mkdir(parents=True, exist_ok=True)
+    _safely(store.file(part), lambda file: _parquet(own, file, _ROWS_A_GROUP))
+    _safely(store.file(part, ".alike.arrow"), kinds.write_ipc)
+    _safely(store.file(part, ".alike.npy"), lambda file: _npy(places, file))
+    _safely(store.file(part, ".ids.npy"), lambda file: _npy(_told_short(ids, part.first), file))
+    _safely(store.file(part, ".found.parquet"), lambda file: _parquet(ordered, file, _FOUND_A_GROUP))
     return part
 
 
 def joined(store: Store, part: Part, frame: pl.DataFrame, found: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """What is in a part, and after it these rows."""
-    before = pl.concat([_ids(store, part).collect(), pl.read_parquet(store.file(part))], how="horizontal")
-    things = pl.read_parquet(store.file(part, ".found.parquet"))
+    before = Opened(store, part).columns([*ID, *part.columns]).drop("row")
+    known = pl.read_parquet(store.file(part, ".found.parquet"))
     shifted = found.with_columns(pl.col("row") + pl.lit(part.rows, dtype=pl.UInt32))
-    return pl.concat([before, frame], how="diagonal"), pl.concat([things, shifted])
+    return pl.concat([before, frame], how="diagonal"), pl.concat([known, shifted])
 
 
-def read(store: Store, part: Part, names: Collection[str]) -> pl.DataFrame:
-    """These columns, of any of its files; those it does not have are left out."""
-    own = [name for name in part.columns if name in names]
-    top = [name for name in top_columns(part) if name in names]
-    frames = [_ids(store, part).select(name for name in ID if name in names).collect()] if set(ID) & set(names) else []
-    arrow = store.file(part, ".arrow")
-    if arrow.is_file():
-        frames.append(pl.scan_ipc(arrow).select([*own, *top]).collect())
-        return pl.concat(frames, how="horizontal")
-    frames += [pl.read_parquet(store.file(part), columns=own)] if own else []
-    if top:
-        if not store.file(part, ".top.parquet").is_file():
-            _make_top(store, part)
-        frames.append(pl.read_parquet(store.file(part, ".top.parquet"), columns=top))
-    return pl.concat(frames, how="horizontal") if frames else pl.DataFrame(height=part.rows)
+def make_cache(store: Store, part: Part) -> None:
+    """The columns as they lie in memory. Costs about twice the room of the files themselves."""
+    if not store.file(part, CACHE).is_file():
+        names = [name for name in (*part.columns, *scores.tops(part)) if not is_alike(name)]
+        columns = Opened(store, part).columns(names).drop("row").get_columns()
+        found = things.laid(pl.read_parquet(store.file(part, ".found.parquet")))
+        _safely(store.file(part, CACHE), lambda file: mapped.write([*columns, *found], file))
 
 
-def ids_of(store: Store, part: Part, rows: pl.Series) -> pl.DataFrame:
-    """The ids of these rows."""
-    return _ids(store, part).collect()[rows]
-
-
-def _ids(store: Store, part: Part) -> pl.LazyFrame:
-    return pl.scan_ipc(store.file(part, ".ids.arrow"))
-
-
-def found(store: Store, part: Part, kind: str) -> pl.LazyFrame:
-    """What was found, of one kind."""
-    return pl.scan_parquet(store.file(part, ".found.parquet")).filter(pl.col("kind") == kind)
-
-
-def top_columns(part: Part) -> list[str]:
-    """The columns of the cache of highest scores and lowest numbers."""
-    return [*(f"t.{slug}" for slug in _slugs(part.scores)), *(f"u.{slug}" for slug in _slugs(part.quiet))]
-
-
-def make_arrow(store: Store, part: Part) -> None:
-    """The cache that is mapped into memory. Costs two to three times the room of the file itself."""
-    if not store.file(part, ".arrow").is_file():
-        frame = read(store, part, {*part.columns, *top_columns(part)})
-        _safely(store.file(part, ".arrow"), lambda file: frame.write_ipc(file, compression="uncompressed"))
-
-
-def _slugs(voices: Sequence[Voice]) -> list[str]:
-    return list(dict.fromkeys(voice.category for voice in voices))
-
-
-def _make_top(store: Store, part: Part) -> None:
-    made = [pl.max_horizontal(names).alias(f"t.{slug}") for slug, names in _columns(part.scores, "score")]
-    made += [pl.min_horizontal(names).alias(f"u.{slug}") for slug, names in _columns(part.quiet, "quiet")]
-    frame = pl.scan_parquet(store.file(part)).select(made).collect() if made else pl.DataFrame(height=part.rows)
-    _safely(store.file(part, ".top.parquet"), lambda file: _lz4(frame, file))
-
-
-def _columns(voices: Sequence[Voice], which: str) -> list[tuple[str, list[str]]]:
-    return [(slug, [getattr(v, which) for v in voices if v.category == slug]) for slug in _slugs(voices)]
+def _told_short(ids: pl.DataFrame, first: int) -> np.ndarray[Any, Any]:
+    times, luck = (ids[name].to_numpy() for name in ID)
+    since = narrow(times - np.uint64(first), int(times.max(initial=first)) - first)
+    told = np.empty(len(times), dtype=[("time", since.dtype), ("random", np.uint64)])
+    told["time"], told["random"] = since, luck
+    return told
 
 
 def _described(
@@ -148,13 +108,14 @@ def _groups(frame: pl.DataFrame) -> tuple[Group, ...]:
     return tuple(Group(**{"surface": None, "country": None, **row}) for row in counted.to_dicts())
 
 
-def _zstd(frame: pl.DataFrame, file: Path) -> None:
-    frame.write_parquet(file, compression="zstd", row_group_size=_ROWS_A_GROUP)
+def _parquet(frame: pl.DataFrame, file: Path, rows: int) -> None:
+    """Not pressed harder: that takes its time, and small numbers come out no smaller."""
+    frame.write_parquet(file, compression="zstd", compression_level=1, row_group_size=rows)
 
 
-def _lz4(frame: pl.DataFrame, file: Path) -> None:
-    """Of a cache: a fifth larger, and read in half the time."""
-    frame.write_parquet(file, compression="lz4", row_group_size=_ROWS_A_GROUP)
+def _npy(array: np.ndarray[Any, Any], file: Path) -> None:
+    with file.open("wb") as stream:
+        np.save(stream, array)
 
 
 def _safely(file: Path, made: Callable[[Path], Any]) -> None:
@@ -168,5 +129,5 @@ def _safely(file: Path, made: Callable[[Path], Any]) -> None:
 
 def ids_since(store: Store, part: Part, created_at: int) -> set[str]:
     """The decisions in it whose ids were made then or later."""
-    kept = _ids(store, part).filter(pl.col("id.time") >= created_at).collect()
+    kept = Opened(store, part).ids().filter(pl.col("id.time") >= created_at)
     return {id_of(*numbers) for numbers in kept.rows()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from gateway.domain import Modality
 from gateway.policy.policy import Policy
@@ -13,7 +13,7 @@ from gateway.sweep.kernel import Case
 from gateway.sweep.manifest import Group, Manifest, Part
 from gateway.sweep.signals import NotInColumns
 
-Cases = Mapping[Group, Case | None]
+Cases = Sequence[Case | None]
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,11 @@ class Plan:
         return sorted((p for p in self.manifest.parts if p.last >= self.question.since), key=lambda p: (p.day, p.name))
 
     def cases(self, part: Part) -> Cases:
-        """Which rows of a file are asked what; None where columns cannot say it."""
-        kinds = tuple(replace(group, rows=0) for group in part.groups)
-        key = (part.columns, part.fields, part.tenant, kinds)
+        """What is asked of each group of a file, in their order; None where columns cannot say it."""
+        key = (part.columns, part.fields, part.tenant, tuple(group.apart for group in part.groups))
         if key not in self._made:
-            self._made[key] = dict(zip(kinds, self._cases(part), strict=True))
-        return {group: self._made[key][kind] for group, kind in zip(part.groups, kinds, strict=True)}
+            self._made[key] = self._cases(part)
+        return self._made[key]
 
     def outlook(self) -> Outlook:
         """What is to come."""
@@ -76,7 +75,7 @@ class Plan:
             inputs += part.rows
             for name in self._asked - set(part.fields):
                 unkept[name] = unkept.get(name, 0) + part.rows
-            for group, case in self.cases(part).items():
+            for group, case in zip(part.groups, self.cases(part), strict=True):
                 slow += group.rows if case is None else 0
                 changed |= {rule for rule, _ in case.changed} if case else set()
                 columns |= case.columns if case else set()
@@ -86,7 +85,7 @@ class Plan:
     def _asked(self) -> set[str]:
         return fields_of(self.question.new) | (fields_of(self.question.old) if self.question.old else set())
 
-    def _cases(self, part: Part) -> Sequence[Case | None]:
+    def _cases(self, part: Part) -> Cases:
         made: dict[object, Case | None] = {}
         found = []
         for group in part.groups:

@@ -1,4 +1,4 @@
-"""A question asked of all files, one after the other, and what came of each kept: a run that broke off goes on.
+"""A question asked of all files, two at a time, and what came of each kept: a run that broke off goes on.
 
 runs/<question>/<file>.json and .flips.parquet, the latter with the decisions that would be others: id, old and new
 action, and the rules that are new in it or gone.
@@ -21,7 +21,7 @@ from gateway.sweep.again import with_slow
 from gateway.sweep.layout import ACTIONS, id_of
 from gateway.sweep.manifest import Part, Store, replace
 from gateway.sweep.question import Plan
-from gateway.sweep.sweeping import Swept, swept
+from gateway.sweep.sweeping import AT_ONCE, Swept, swept
 
 _SAMPLES = 10  # ids told of each kind of flip and file
 
@@ -59,15 +59,18 @@ class Run:
     async def outcomes(self) -> list[Outcome]:
         """Of every file; those that are done already are only read."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        found = []
-        for part in self._plan.parts:
-            file = self.folder / f"{_file(part, self._plan)}.json"
-            if not file.is_file():
-                await self._ask(part, file)
-            found.append(_KEPT.validate_json(file.read_bytes()))
-            self._told(part.rows)
+        room = asyncio.Semaphore(AT_ONCE)
+        found = await asyncio.gather(*(self._outcome(part, room) for part in self._plan.parts))
         self._tidy()
         return found
+
+    async def _outcome(self, part: Part, room: asyncio.Semaphore) -> Outcome:
+        file = self.folder / f"{_file(part, self._plan)}.json"
+        async with room:
+            if not file.is_file():
+                await self._ask(part, file)
+        self._told(part.rows)
+        return _KEPT.validate_json(file.read_bytes())
 
     async def _ask(self, part: Part, file: Path) -> None:
         plan = self._plan

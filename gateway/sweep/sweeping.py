@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from gateway.policy.cel.vocabulary import HASHES, LABELS
-from gateway.sweep import parts
+from gateway.sweep.conditions import Among
 from gateway.sweep.kernel import Case
-from gateway.sweep.layout import HASH, ID, LABEL
-from gateway.sweep.manifest import Group, Part, Store
-from gateway.sweep.question import Cases, Plan, Question
+from gateway.sweep.layout import GROUPED, ID, Rows
+from gateway.sweep.manifest import Part, Store
+from gateway.sweep.opened import Opened
+from gateway.sweep.question import Plan, Question
+
+AT_ONCE = 2  # files that are asked at once: while one is read, the other is judged
 
 _RANDOM = 1 << 64  # what `id.random` is below
+_FLIPPED = (pl.col("old") != pl.col("new")) & ~pl.col("beyond")
 
 FLIPS: dict[str, Any] = {
     **dict.fromkeys(ID, pl.UInt64),
@@ -39,120 +45,134 @@ class Swept:
     slow: list[tuple[int, int]]
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """Rows of one case, with what both policies say. `still` are decisions that are not among them, since they stay
+    as they were: how many of each action."""
+
+    case: Case | None
+    frame: pl.DataFrame
+    still: Mapping[int, int]
+
+
 def swept(store: Store, plan: Plan, part: Part) -> Swept:
     """What becomes of its decisions."""
-    judged = _judged(store, part, plan.question, plan.cases(part))
+    opened = Opened(store, part)
+    judged = list(_judged(opened, plan))
     decisions = _decisions(judged, several=part.several > 0)
-    sure, slow = decisions.filter(~pl.col("beyond")), decisions.filter(pl.col("beyond"))
-    flipped = sure.filter(pl.col("old") != pl.col("new"))
-    return Swept(
-        _counts(sure, flipped), _flips(store, part, judged, flipped), parts.ids_of(store, part, slow["row"]).rows()
-    )
+    sure, slow = decisions, decisions.head(0)
+    if decisions["beyond"].any():
+        sure, slow = decisions.filter(~pl.col("beyond")), decisions.filter("beyond")
+    flipped = sure.filter(_FLIPPED)
+    still = sum((Counter(one.still) for one in judged), Counter())
+    ids = opened.ids(slow["row"].to_numpy()).rows() if slow.height else []
+    return Swept(_counts(sure, flipped, still), _flips(opened, judged, flipped), ids)
 
 
-def _judged(store: Store, part: Part, question: Question, cases: Cases) -> list[tuple[Case | None, pl.DataFrame]]:
+def _judged(opened: Opened, plan: Plan) -> Iterator[_Judged]:
     """The rows of each case, with what both policies say."""
-    distinct = list({id(case): case for case in cases.values()}.values())
-    chosen = _chosen(part, question)
-    frame = parts.read(store, part, _columns(part, distinct, chosen)).with_row_index("row")
-    things = {LABELS: parts.found(store, part, LABEL), HASHES: parts.found(store, part, HASH)}
-    judged = []
+    asked = list(zip(opened.part.groups, plan.cases(opened.part), strict=True))
+    distinct = list({id(case): case for _, case in asked}.values())
+    chosen = _chosen(opened, plan.question)
     for case in distinct:
-        mine = frame if case is None else case.found(frame, things, unsure=part.unsure)
+        mine = chosen
         if len(distinct) > 1:
-            mine = _in_groups(mine, [group for group, which in cases.items() if which is case])
-        mine = mine if chosen is None else mine.filter(chosen)
-        judged.append((case, _undecided(mine) if case is None else case.judged(mine)))
-    return judged
+            own = opened.alike.of_groups(group for group, which in asked if which is case)
+            mine = own if chosen is None else own & chosen
+        rows = None if mine is None else np.flatnonzero(mine).astype(np.uint32)
+        yield _undecided(opened, rows) if case is None else _decided(opened, case, rows)
 
 
-def _columns(part: Part, cases: Sequence[Case | None], chosen: pl.Expr | None) -> set[str]:
-    names = {name for case in cases if case is not None for name in case.columns} | {"action"}
-    names |= set(parts.GROUPED.values()) if len(cases) > 1 else set()
-    names |= {"of", *ID} if part.several else set()
-    return names | (set(chosen.meta.root_names()) if chosen is not None else set())
-
-
-def _chosen(part: Part, question: Question) -> pl.Expr | None:
+def _chosen(opened: Opened, question: Question) -> npt.NDArray[np.bool_] | None:
     """Which rows are looked at; None for all."""
     wanted = []
-    if question.since > part.first:
+    if question.since > opened.part.first:
         wanted.append(pl.col("id.time") >= question.since)
     if question.share < 1:
         wanted.append(pl.col("id.random") < pl.lit(int(question.share * _RANDOM), dtype=pl.UInt64))
-    return pl.all_horizontal(wanted) if wanted else None
+    return opened.ids().select(pl.all_horizontal(wanted)).to_series().to_numpy() if wanted else None
 
 
-def _in_groups(frame: pl.DataFrame, groups: Sequence[Group]) -> pl.DataFrame:
-    """The rows that belong to these groups."""
-    there = {name: column for name, column in parts.GROUPED.items() if column in frame.columns}
-    wanted = pl.DataFrame(
-        [[getattr(group, name) for name in there] for group in groups],
-        schema=dict.fromkeys(there.values(), pl.String),
-        orient="row",
-    ).unique()
-    keys = list(there.values())
-    texts = frame.select("row", *(pl.col(key).cast(pl.String) for key in keys))
-    rows = texts.join(wanted, on=keys, how="semi", nulls_equal=True)
-    return frame.join(rows.select("row"), on="row", how="semi", maintain_order="left")
+def _undecided(opened: Opened, rows: Rows | None) -> _Judged:
+    action = pl.col("action")
+    frame = opened.columns({"action", "of", *ID}, rows)
+    return _Judged(None, frame.with_columns(action.alias("old"), action.alias("new"), pl.lit(True).alias("beyond")), {})
 
 
-def _undecided(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns(
-        pl.col("action").alias("old"), pl.col("action").alias("new"), pl.lit(True).alias("beyond")
-    )
+def _decided(opened: Opened, case: Case, rows: Rows | None) -> _Judged:
+    still: Counter[int] = Counter()
+    if case.narrow is not None:
+        still = opened.alike.actions(rows)
+        rows = _suspects(opened, case, case.narrow, rows)
+        still.subtract(opened.alike.actions(rows))
+    return _Judged(case, asked(opened, case, rows), still)
 
 
-def _decisions(judged: Sequence[tuple[Case | None, pl.DataFrame]], *, several: bool) -> pl.DataFrame:
+def asked(opened: Opened, case: Case, rows: Rows | None) -> pl.DataFrame:
+    """These rows of a part, or all, with what is asked, and what both policies say."""
+    part = opened.part
+    names = case.columns | ({"of", *ID} if part.several else set())
+    frame = opened.columns(names, rows, case.made)
+    return case.judged(case.found(frame, opened.found, Among(rows, part.rows), unsure=part.unsure))
+
+
+def _suspects(opened: Opened, case: Case, narrow: pl.Expr, rows: Rows | None) -> Rows:
+    """Those of the rows that may be decided otherwise, and all inputs of decisions that have several."""
+    several = opened.part.several > 0
+    roots = {*narrow.meta.root_names(), *(("of",) if several else ())}
+    frame = opened.columns(roots, rows, {name: expr for name, expr in case.made.items() if name in roots})
+    which = frame.filter(narrow | (pl.col("of") > 1) if several else narrow)
+    return which["row"].to_numpy()
+
+
+def _decisions(judged: Sequence[_Judged], *, several: bool) -> pl.DataFrame:
     """One row a decision: of several inputs the worst decides. `row` is one of its rows."""
     names = ["row", "old", "new", "beyond"]
     if not several:
-        return pl.concat([frame.select(names) for _, frame in judged])
-    every = pl.concat([frame.select(*names, "of", *ID) for _, frame in judged])
+        return pl.concat([one.frame.select(names) for one in judged])
+    every = pl.concat([one.frame.select(*names, "of", *ID) for one in judged])
     together = every.filter(pl.col("of") > 1).group_by(ID).agg(pl.col(names).max())
     return pl.concat([every.filter(pl.col("of") == 1).select(names), together.select(names)])
 
 
-def _counts(decisions: pl.DataFrame, flipped: pl.DataFrame) -> dict[tuple[int, int], int]:
+def _counts(sure: pl.DataFrame, flipped: pl.DataFrame, still: Mapping[int, int]) -> dict[tuple[int, int], int]:
     """How many there are of each old and new action."""
     counted = {(old, new): many for old, new, many in flipped.group_by("old", "new").len().rows()}
     for action in range(3):
-        whole = int((decisions["old"] == action).sum())
+        whole = int((sure["old"] == action).sum()) + still.get(action, 0)
         counted[action, action] = whole - sum(many for (old, _), many in counted.items() if old == action)
     return {pair: many for pair, many in sorted(counted.items()) if many}
 
 
-def _flips(
-    store: Store, part: Part, judged: Sequence[tuple[Case | None, pl.DataFrame]], flipped: pl.DataFrame
-) -> pl.DataFrame:
+def _flips(opened: Opened, judged: Sequence[_Judged], flipped: pl.DataFrame) -> pl.DataFrame:
     """The decisions that differ, with why."""
     if not flipped.height:
         return pl.DataFrame(schema=FLIPS)
-    rows = flipped["row"]
-    told = (
-        parts.ids_of(store, part, rows).hstack(flipped.select("old", "new")).with_columns(_surfaces(store, part, rows))
-    )
-    if part.several:
-        rows = parts.read(store, part, ID).with_row_index("row").join(told, on=ID, how="semi")["row"]
-    known = None if part.several else (pl.col("old") != pl.col("new")) & ~pl.col("beyond")
-    asked = [(case, _at(case, frame, rows, known)) for case, frame in judged if case is not None]
-    why = pl.concat([case.reasons(frame).select("row", "gained", "lost") for case, frame in asked])
-    reasons = parts.ids_of(store, part, why["row"]).hstack(why.drop("row"))
-    if part.several:
+    rows = flipped["row"].to_numpy()
+    told = opened.ids(rows).hstack(flipped.select("row", "old", "new")).with_columns(_surfaces(opened, rows))
+    mine = [(one.case, one.frame) for one in judged if one.case is not None]
+    if opened.part.several:
+        every = opened.ids().with_row_index("row").join(told, on=ID, how="semi")["row"]
+        reasons = pl.concat([_why(opened, *each, pl.col("row").is_in(every.implode())) for each in mine])
+        reasons = opened.ids(reasons["row"].to_numpy()).hstack(reasons.drop("row"))
         reasons = reasons.group_by(ID).agg(pl.col("gained", "lost").explode().drop_nulls().unique().sort())
-    return (
-        told.join(reasons, on=ID, how="left").select(pl.col(name).cast(kind) for name, kind in FLIPS.items()).sort(ID)
-    )
+        told = told.join(reasons, on=ID, how="left")
+    else:
+        told = told.join(pl.concat([_why(opened, *each, _FLIPPED) for each in mine]), on="row", how="left")
+    return told.select(pl.col(name).cast(kind) for name, kind in FLIPS.items()).sort(ID)
 
 
-def _surfaces(store: Store, part: Part, rows: pl.Series) -> pl.Series:
-    name = "context.surface:string"
-    if name not in part.columns:
-        return pl.Series("surface", [None], dtype=pl.String).new_from_index(0, rows.len())
-    return parts.read(store, part, {name})[name].gather(rows).cast(pl.String).alias("surface")
+def _why(opened: Opened, case: Case, frame: pl.DataFrame, which: pl.Expr) -> pl.DataFrame:
+    """The reasons of some rows that are new, and those that are gone."""
+    evidence = case.evidence
+    there = frame.select(name for name in ("row", *evidence) if name in frame.columns)
+    flips = there[frame.select(which.arg_true()).to_series()]
+    rest = opened.columns(evidence.difference(frame.columns), flips["row"].to_numpy()).drop("row")
+    return case.reasons(flips.hstack(rest))
 
 
-def _at(case: Case, frame: pl.DataFrame, rows: pl.Series, known: pl.Expr | None) -> pl.DataFrame:
-    """These rows with what their reasons need; `known` tells them without a look at `rows`."""
-    kept = frame.select({"row", "old", "new", "beyond", *case.evidence})
-    return kept.filter(pl.col("row").is_in(rows.implode()) if known is None else known)
+def _surfaces(opened: Opened, rows: Rows) -> pl.Series:
+    name = GROUPED["surface"]
+    if name not in opened.part.columns:
+        return pl.Series("surface", [None], dtype=pl.String).new_from_index(0, len(rows))
+    return opened.alike.column(name, rows).cast(pl.String).alias("surface")

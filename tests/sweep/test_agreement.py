@@ -9,6 +9,7 @@ import pytest
 from gateway.policy.decide import decide
 from gateway.record import Record
 from gateway.replay import facts_of
+from gateway.sweep import parts
 from gateway.sweep.layout import ACTIONS, numbers_of
 from gateway.sweep.manifest import Manifest, Store
 from gateway.sweep.question import Plan, Question, by_hash
@@ -55,7 +56,9 @@ def test_columns_agree_with_decide(seed, tmp_path: Path):
 
     both = {numbers_of(record.id): told(record) for record in records}
     turned = {id: (new, old) for id, (old, new) in both.items()}
-    compared(swept(store, Plan(manifest, Question(new, old)), part), both)  # only what changed
-    compared(swept(store, Plan(manifest, Question(new, None, by_hash([old]))), part), both)
-    compared(swept(store, Plan(manifest, Question(new)), part), both)  # against the stored action
-    compared(swept(store, Plan(manifest, Question(old, new)), part), turned)  # both asked in full
+    for _ in ("from Parquet", "from the cache"):
+        compared(swept(store, Plan(manifest, Question(new, old)), part), both)  # only what changed
+        compared(swept(store, Plan(manifest, Question(new, None, by_hash([old]))), part), both)
+        compared(swept(store, Plan(manifest, Question(new)), part), both)  # against the stored action
+        compared(swept(store, Plan(manifest, Question(old, new)), part), turned)  # both asked in full
+        parts.make_cache(store, part)

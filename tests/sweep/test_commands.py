@@ -61,7 +61,7 @@ def test_rebuilt_or_from_the_cache_it_is_the_same(gateway):
     words = ("sweep", "--policy", str(gateway / "next.yaml"), "--json")
     first = ask(gateway, *words).stdout
     assert ask(gateway, *words, "--rebuild", "--cache").stdout == first
-    assert list((gateway / "var/sweep").glob("days/*/*/*.arrow"))
+    assert list((gateway / "var/sweep").glob("days/*/*/*.mapped"))
 
 
 def test_a_sample_says_how_sure_it_is(gateway):

@@ -16,12 +16,12 @@ from gateway.record import Record
 from gateway.store.database import Database
 from gateway.store.tables import decisions
 from gateway.sweep import export as exporting
-from gateway.sweep import parts
 from gateway.sweep.export import Export
 from gateway.sweep.figures import figures, wilson
 from gateway.sweep.judge import fields_of
-from gateway.sweep.layout import ID, id_of
+from gateway.sweep.layout import id_of
 from gateway.sweep.manifest import Manifest, Store
+from gateway.sweep.opened import Opened
 from gateway.sweep.question import Plan, Question
 from gateway.sweep.rows import ALWAYS
 from gateway.sweep.runs import Run
@@ -67,7 +67,7 @@ class World:
 
     def ids(self, manifest: Manifest) -> list[str]:
         """All inputs that are exported, by their decision."""
-        found = pl.concat([parts.read(self.store, part, ID) for part in manifest.parts])
+        found = pl.concat([Opened(self.store, part).ids() for part in manifest.parts])
         return sorted(id_of(*numbers) for numbers in found.rows())
 
     def inputs(self) -> list[str]:

@@ -67,7 +67,7 @@ async def _held(config: Config, asked: Asked) -> dict[str, Any]:
             plan = _plan(manifest, Question(new, old, by_hash(every), int(asked.since * 1000)), asked.sample)
             if asked.cache:
                 for part in plan.parts:
-                    await asyncio.to_thread(parts.make_arrow, store, part)
+                    await asyncio.to_thread(parts.make_cache, store, part)
         outlook = plan.outlook()
         asked.ahead(outlook)
         with _bar("Asking") as (bar, task):
