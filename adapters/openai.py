@@ -76,10 +76,12 @@ class Adapter(VendorAdapter):
             raise ValueError("a score is null")  # it would read as "did not look"
         if applied is None:  # compatible servers leave it out; our table knows which labels can be about an image
             return map(Finding, scores, scores.values())
-        kinds = [applied[label] for label in scores]
+        kinds = list(map(applied.__getitem__, scores))
         if set(map(type, kinds)) != {list}:
             raise TypeError("the applied types of a label are no list")
         looked = list(starmap(looked_at, kinds))
+        if all(looked):
+            return map(Finding, scores, scores.values(), looked)
         values = [score if where else None for score, where in zip(scores.values(), looked, strict=True)]
         return map(Finding, scores, values, looked)  # None: did not look. Never 0
 

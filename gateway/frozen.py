@@ -13,8 +13,8 @@ T = TypeVar("T")
 def frozen(cls: type[T]) -> type[T]:
     """A dataclass that the type checker keeps anybody from changing.
 
-    `@dataclass(frozen=True)` sets each field through `object.__setattr__`, which takes three times as long: too long for
-    the nodes of a rule's tree.
+    `@dataclass(frozen=True)` sets each field through `object.__setattr__`, which takes three times as long: too long
+    for the nodes of a rule's tree.
     """
     return dataclass(cls)
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from copy import copy
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from itertools import pairwise
+from itertools import pairwise, repeat
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from msgspec import Struct
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gateway.domain import FULL, Action, Finding, Look, Modality, Needs, Signal
@@ -29,8 +31,10 @@ from gateway.yamlfile import Document, load
 _ROUNDING = 1e-6  # a float32 softmax may end a hair above 1
 _MOST_LABELS = 1000  # in one answer; the longest documented vocabulary has some 130
 
-_MOST_KEPT = 20_000  # signals of one table, made once: some 5 MB
-_CALM = FULL // 50  # nearly every score of nearly every content is below this, so these come again
+
+_SPOTS_KEPT, _PATTERNS_KEPT = 4096, 512  # of one table; vendors' own words are among them, so there is an end
+_LABEL, _VALUE = attrgetter("label"), attrgetter("value")
+_SHAPE = attrgetter("label", "looked", "open")
 
 Sent = tuple[tuple[Modality, int], ...]  # what was asked about, and where it stands in the submission
 Steps = Annotated[dict[int, Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)]  # value → share of our scale
@@ -115,37 +119,17 @@ class _Word:
     seen_in: frozenset[Modality]
 
 
-class _Room:
-    """How much more a table may keep. Labels, providers and places in a submission come from outside."""
-
-    def __init__(self) -> None:
-        self._left = _MOST_KEPT
-
-    def takes(self) -> bool:
-        self._left -= 1
-        return self._left >= 0
+_Spot = tuple[str, int, bool]  # a category, on which input, and whether it gets the score or merely may be meant
+_Shape = tuple[str, frozenset[Modality] | None, bool]  # of a finding: label, what it was found on, whether it is open
 
 
-class _Signals(dict[int, Signal]):
-    """What one label of one provider says of one category on one input, by score: calm ones are made once."""
+class _Pattern(Struct, frozen=True):
+    """What findings of some shapes come to: a column for each thing that a signal is told. Place -1 gets no score."""
 
-    __slots__ = ("_about", "_room", "_scored")
-
-    def __init__(self, room: _Room, category: str, provider: str, label: str, index: int, scored: bool):
-        self._room = room
-        self._about = category, provider, label, index
-        self._scored = scored
-
-    def __missing__(self, score: int) -> Signal:
-        category, provider, label, index = self._about
-        signal = Signal(category, score if self._scored else None, provider, label, index)
-        if score <= _CALM and self._room.takes():
-            self[score] = signal
-        return signal
-
-
-_Spots = tuple[_Signals, ...]
-_Known = dict[tuple[object, ...], _Spots]  # by a label and what it was found on; of one in no table, whether it is open
+    categories: tuple[str, ...] = ()
+    places: tuple[int, ...] = ()
+    labels: tuple[str, ...] = ()
+    inputs: tuple[int, ...] = ()
 
 
 def _word(label: str, meaning: Meaning, file: VendorFile) -> _Word:
@@ -170,10 +154,9 @@ class VendorTable:
         self._steps: dict[float, int] | None = None
         if isinstance(file.scale, dict):
             self._steps = {step: round(share * FULL) for step, share in file.scale.items()}
-            self._low, self._span = 0.0, math.nan  # what is divided by it is on no scale
+            self._low, self._high = math.inf, -math.inf  # between them lies no value: each is looked up
         else:
             self._low, self._high = file.scale
-            self._span = self._high - self._low
         self._silence = file.silence
         self._words = {label: _word(label, meaning, file) for label, meaning in file.labels.items()}
         self._tree = file.tree
@@ -190,8 +173,8 @@ class VendorTable:
             for modality in Modality
         }
         self._sorted = {modality: sorted(slugs) for modality, slugs in self._covered.items()}
-        self._known: dict[tuple[str, Sent], _Known] = {}
-        self._room = _Room()
+        self._spots = lru_cache(_SPOTS_KEPT)(self._find_spots)
+        self._pattern = lru_cache(_PATTERNS_KEPT)(self._make_pattern)
 
     def _check(self, document: Document, file: VendorFile, taxonomy: Taxonomy) -> None:
         _check_scale(document, file.scale)
@@ -235,58 +218,50 @@ class VendorTable:
 
         Raises VendorDrift where the findings cannot be what they claim to be.
         """
-        if self._always or len(look.findings) > _MOST_LABELS:
-            self._check_silence({finding.label for finding in look.findings})
-        known, ignored, low, span = self._known_of(provider, inputs), self._ignored, self._low, self._span
-        signals: list[Signal] = []
-        for finding in look.findings:
-            label, value = finding.label, finding.value
-            if value is None or label in ignored:
-                continue
-            if type(value) is float and 0 <= (share := (value - low) / span) <= 1:
-                score = round(share * FULL)
-            else:
-                score = self._score(label, value)
-            spots = known.get((label, finding.looked))
-            if spots is None:
-                spots = self._spots(finding, provider, inputs, known)
-            for about in spots:
-                signals.append(about[score])
+        findings = look.findings
+        if self._always or len(findings) > _MOST_LABELS:
+            self._check_silence(set(map(_LABEL, findings)))
+        if None in map(_VALUE, findings) or not self._ignored.isdisjoint(map(_LABEL, findings)):
+            findings = tuple([each for each in findings if each.value is not None and each.label not in self._ignored])
+        scores = [*self._scores(findings), None]
+        shapes = self._pattern(tuple(map(_SHAPE, findings)), tuple(inputs.items()))
+        found = map(scores.__getitem__, shapes.places)
+        signals = list(map(Signal, shapes.categories, found, repeat(provider), shapes.labels, shapes.inputs))
         if self._tree:
             signals = self._unexplained(signals)
         if self._silence is Silence.BELOW_MINIMUM:
             signals += self._quiet(look, provider, inputs, signals)
         return tuple(signals)
 
-    def _known_of(self, provider: str, inputs: Mapping[Modality, int]) -> _Known:
-        asked = (provider, tuple(inputs.items()))
-        known = self._known.get(asked)
-        if known is None:
-            known = self._known[asked] = {}
-        return known
+    def _scores(self, findings: Sequence[Finding]) -> list[int]:
+        """Of each, 0..10,000. What is not plainly a number on the scale is looked at one by one."""
+        values: list[Any] = list(map(_VALUE, findings))
+        low, span = self._low, self._high - self._low
+        plain = set(map(type, values)) == {float} and low <= min(values) and max(values) <= self._high
+        if plain and math.isfinite(sum(values)):  # one that is not a number is neither less nor more
+            return [round((value - low) / span * FULL) for value in values]
+        return [self._score(finding.label, finding.value) for finding in findings]
 
-    def _spots(self, finding: Finding, provider: str, inputs: Mapping[Modality, int], known: _Known) -> _Spots:
-        """What this finding says something of. Kept in `known`: a table's labels all, others while there is room."""
-        listed = finding.label in self._words
-        key = (finding.label, finding.looked) if listed else (finding.label, finding.looked, finding.open)
-        spots = known.get(key)
-        if spots is None:
-            spots = self._found(finding, provider, inputs)
-            if listed or self._room.takes():
-                known[key] = spots
-        return spots
+    def _make_pattern(self, shapes: tuple[_Shape, ...], sent: Sent) -> _Pattern:
+        rows = [
+            (category, place if scored else -1, label, index)
+            for place, (label, looked, is_open) in enumerate(shapes)
+            for category, index, scored in self._spots(label, looked, is_open, sent)
+        ]
+        return _Pattern(*zip(*rows, strict=True))
 
-    def _found(self, finding: Finding, provider: str, inputs: Mapping[Modality, int]) -> _Spots:
-        """One for each input and category; those of `also` get no score."""
-        label, looked = finding.label, finding.looked
-        if looked and looked.isdisjoint(inputs):
+    def _find_spots(
+        self, label: str, looked: frozenset[Modality] | None, is_open: bool, sent: Sent
+    ) -> tuple[_Spot, ...]:
+        """What a finding says something of; categories of `also` get no score."""
+        if looked and looked.isdisjoint([modality for modality, _ in sent]):
             raise VendorDrift(f"'{_harmless(label)}' is said of what was not sent")
-        word = self._words.get(label) or self._new_word(finding)
+        word = self._words.get(label) or self._new_word(label, is_open)
         seen = word.seen_in if looked is None else looked
         return tuple(
             [
-                _Signals(self._room, slug, provider, label, index, scored)
-                for modality, index in inputs.items()
+                (slug, index, scored)
+                for modality, index in sent
                 if modality in seen
                 for slugs, scored in ((word.scored, True), (word.also, False))
                 for slug in slugs
@@ -324,17 +299,17 @@ class VendorTable:
             if value in self._steps:
                 return self._steps[value]
             raise VendorDrift(f"'{_harmless(label)}' has the value {str(value)[:40]}, no step of the scale")
-        share = (value - self._low) / self._span
+        share = (value - self._low) / (self._high - self._low)
         if 0 <= share <= 1:
             return round(share * FULL)
         if -_ROUNDING <= share <= 1 + _ROUNDING:
             return FULL if share > 1 else 0
         raise VendorDrift(f"'{_harmless(label)}' has the value {value:g}, off {self._low:g}..{self._high:g}")
 
-    def _new_word(self, finding: Finding) -> _Word:
+    def _new_word(self, label: str, is_open: bool) -> _Word:
         """A label no table knows: where it can be seen nobody knows."""
-        root = "label" if finding.open else f"unmapped/{self.vendor}"
-        return _Word((f"{root}/{_harmless(finding.label)}",), (), frozenset(Modality))
+        root = "label" if is_open else f"unmapped/{self.vendor}"
+        return _Word((f"{root}/{_harmless(label)}",), (), frozenset(Modality))
 
     def _check_silence(self, labels: Set[str]) -> None:
         if len(labels) > _MOST_LABELS:

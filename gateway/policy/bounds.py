@@ -42,11 +42,13 @@ def holes(policy: Policy, fact: InputFacts) -> frozenset[str]:
 
 def suspects(policy: Policy, answer: Answer) -> bool:
     """Whether this answer alone makes it a case for a named person."""
-    lines, reading = policy.lines, answer.reading
-    return reading is not None and any(
-        lines[signal.category].escalates
-        for signal in reading.signals
-        if signal.input == answer.input and signal.score is not None and signal.score >= lines[signal.category].lowest
+    escalating, reading = policy.escalating, answer.reading
+    grave = [signal for signal in reading.signals if signal.category in escalating] if reading else ()
+    return any(
+        signal.input == answer.input
+        and signal.score is not None
+        and signal.score >= policy.lines[signal.category].lowest
+        for signal in grave
     )
 
 

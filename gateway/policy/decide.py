@@ -119,14 +119,12 @@ def _highest(policy: Policy, judged: Sequence[Judgement], verdicts: Verdicts) ->
     scores: Mapping[str, int | None] = judged[0].seen.heard.top
     if len(judged) > 1 or not policy.plain:
         scores = {slug: verdicts[slug].score for each in judged for slug in each.seen.heard.top}
-    highest, best, lines = -1, None, policy.lines
-    for slug, score in scores.items():
-        if score is None or score < highest:
-            continue
-        line = lines[slug]
-        if not line.context and (best is None or score > highest or line.rank > best):
-            highest, best = score, line.rank
-    return best[1] if best else None
+    lines = policy.lines
+    for height in sorted({score for score in scores.values() if score is not None}, reverse=True):
+        able = [lines[slug] for slug, score in scores.items() if score == height]
+        if best := max([line.rank for line in able if not line.context], default=None):
+            return best[1]
+    return None
 
 
 class _Alone(dict[int, CategoryVerdict]):

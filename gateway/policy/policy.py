@@ -257,6 +257,12 @@ class Policy:
             for modality, rules in self.coverage.items()
         }
 
+    @cached_property
+    def escalating(self) -> frozenset[str]:
+        """The categories that always go to a person."""
+        kinds = self.taxonomy.categories.items()
+        return frozenset(slug for slug, category in kinds if category.kind is Kind.ESCALATE)
+
     def is_context(self, category: str) -> bool:
         """Whether it only describes the content. An open slug is as its root."""
         return category in self.context or category.split("/", 1)[0] in self.context
@@ -272,7 +278,6 @@ class Policy:
     def _draw(self, category: str) -> Line:
         rule = self.rule_for(category)
         under = [slug for slug in kin(category) if rule is not None and self.rule_for(slug) is rule]
-        node = self.taxonomy.categories.get(category)
         return Line(
             kin=kin(category),
             rule=rule,
@@ -280,7 +285,7 @@ class Policy:
             rowed=tuple(slug for slug in under if self.way(slug).name != "max"),
             lowest=NEVER if rule is None or rule.lowest is None else rule.lowest,
             context=self.is_context(category),
-            escalates=node is not None and node.kind is Kind.ESCALATE,
+            escalates=category in self.escalating,
             way=self.way(category),
             rank=(category.count("/"), category),
         )

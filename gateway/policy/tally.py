@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from msgspec import Struct, field
@@ -14,6 +16,8 @@ from gateway.policy.policy import Policy, Rule
 from gateway.taxonomy import kin
 
 LISTED = "label/listed"  # who scores this is a list of known things: what it says is a fact, and no opinion to average
+
+_CATEGORY, _SCORE = attrgetter("category"), attrgetter("score")
 
 Thing = tuple[str, int, str]  # label, score, provider; in a third of the time that a NamedTuple takes
 Tally = dict[str, dict[str, int]]  # category → provider → score, parents at least as high as their children
@@ -89,25 +93,48 @@ def _heard(index: int, fact: InputFacts) -> Heard:
     hushed: list[tuple[str, str, int]] = []
     for answer in fact.answers:
         reading = answer.outcome
-        if not isinstance(reading, Reading):
-            continue
-        provider = reading.provider
-        scores = said.get(provider)
-        if scores is None:
-            scores = said[provider] = {}
-        for signal in reading.signals:
-            if signal.input != index:
-                continue
-            score = signal.score
-            if score is None:
-                if signal.below is not None:
-                    hushed.append((provider, signal.category, signal.below))
-                continue
-            for slug in kin(signal.category):
-                if slug not in scores or score > scores[slug]:
-                    scores[slug] = score
+        if isinstance(reading, Reading):
+            categories, scores = _scored(index, reading, hushed)
+            rolled = _rolled_up(categories, scores)
+            before = said.get(reading.provider)
+            said[reading.provider] = rolled if before is None else _top((before, rolled))
     [top] = said.values() if len(said) == 1 else [_top(said.values())]
     return Heard(index, fact, said, top, max(top.values(), default=-1), hushed)
+
+
+def _scored(
+    index: int, reading: Reading, hushed: list[tuple[str, str, int]]
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """The categories with a score on this input, and the scores; what is hushed goes with the others."""
+    signals = reading.signals
+    scores = tuple(map(_SCORE, signals))
+    if reading.inputs == (index,) and None not in scores:  # nearly always
+        return tuple(map(_CATEGORY, signals)), scores
+    here = [signal for signal in signals if signal.input == index]
+    hushed += [
+        (reading.provider, each.category, each.below) for each in here if each.score is None and each.below is not None
+    ]
+    loud = [signal for signal in here if signal.score is not None]
+    return tuple(map(_CATEGORY, loud)), tuple(map(_SCORE, loud))
+
+
+def _rolled_up(categories: tuple[str, ...], scores: tuple[int, ...]) -> dict[str, int]:
+    """The highest score of each category, its descendants' among them."""
+    rolled = dict(zip(categories, scores, strict=True))
+    for slug, places in _shared(categories):
+        rolled[slug] = max([scores[place] for place in places])
+    return rolled
+
+
+@lru_cache(1024)
+def _shared(categories: tuple[str, ...]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Of those that get a score from elsewhere than one place of their own: the places."""
+    places: dict[str, list[int]] = {}
+    for place, category in enumerate(categories):
+        for slug in kin(category):
+            places.setdefault(slug, []).append(place)
+    own = {slug: [place] for place, slug in enumerate(categories)}
+    return tuple((slug, tuple(found)) for slug, found in places.items() if found != own.get(slug))
 
 
 def _top(said: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -78,7 +80,7 @@ def test_a_decision_is_always_made_and_is_whole(rules, inputs, locale):
 @holds
 @given(policies, submissions())
 def test_what_is_left_out_where_nothing_is_alarming_changes_nothing(rules, inputs):
-    thorough = replace(rules)
+    thorough = dataclasses.replace(rules)
     vars(thorough)["plain"] = False  # so every score is combined, and held against every threshold
     assert decide(rules, inputs) == decide(thorough, inputs)
 
