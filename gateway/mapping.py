@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from itertools import pairwise, repeat
-from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -33,8 +32,6 @@ _MOST_LABELS = 1000  # in one answer; the longest documented vocabulary has some
 
 
 _SPOTS_KEPT, _PATTERNS_KEPT = 4096, 512  # of one table; vendors' own words are among them, so there is an end
-_LABEL, _VALUE = attrgetter("label"), attrgetter("value")
-_SHAPE = attrgetter("label", "looked", "open")
 
 Sent = tuple[tuple[Modality, int], ...]  # what was asked about, and where it stands in the submission
 Steps = Annotated[dict[int, Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)]  # value → share of our scale
@@ -120,12 +117,16 @@ class _Word:
 
 
 _Spot = tuple[str, int, bool]  # a category, on which input, and whether it gets the score or merely may be meant
-_Shape = tuple[str, frozenset[Modality] | None, bool]  # of a finding: label, what it was found on, whether it is open
+_Shape = tuple[str, frozenset[Modality] | None, bool, bool]  # of a finding: all but its value, and whether it has one
 
 
 class _Pattern(Struct, frozen=True):
-    """What findings of some shapes come to: a column for each thing that a signal is told. Place -1 gets no score."""
+    """What findings of some shapes come to: a column for each thing that a signal is told.
 
+    `heard` are the places of those that count, `places` which of their scores a signal gets: of -1 none.
+    """
+
+    heard: tuple[int, ...]
     categories: tuple[str, ...] = ()
     places: tuple[int, ...] = ()
     labels: tuple[str, ...] = ()
@@ -218,37 +219,36 @@ class VendorTable:
 
         Raises VendorDrift where the findings cannot be what they claim to be.
         """
-        findings = look.findings
-        if self._always or len(findings) > _MOST_LABELS:
-            self._check_silence(set(map(_LABEL, findings)))
-        if None in map(_VALUE, findings) or not self._ignored.isdisjoint(map(_LABEL, findings)):
-            findings = tuple([each for each in findings if each.value is not None and each.label not in self._ignored])
-        scores = [*self._scores(findings), None]
-        shapes = self._pattern(tuple(map(_SHAPE, findings)), tuple(inputs.items()))
-        found = map(scores.__getitem__, shapes.places)
-        signals = list(map(Signal, shapes.categories, found, repeat(provider), shapes.labels, shapes.inputs))
+        shapes = tuple([(each.label, each.looked, each.open, each.value is None) for each in look.findings])
+        pattern = self._pattern(shapes, tuple(inputs.items()))
+        scores: list[int | None] = [*self._scores(look.findings, pattern.heard), None]
+        found = [scores[place] for place in pattern.places]
+        signals = list(map(Signal, pattern.categories, found, repeat(provider), pattern.labels, pattern.inputs))
         if self._tree:
             signals = self._unexplained(signals)
         if self._silence is Silence.BELOW_MINIMUM:
             signals += self._quiet(look, provider, inputs, signals)
         return tuple(signals)
 
-    def _scores(self, findings: Sequence[Finding]) -> list[int]:
-        """Of each, 0..10,000. What is not plainly a number on the scale is looked at one by one."""
-        values: list[Any] = list(map(_VALUE, findings))
+    def _scores(self, findings: Sequence[Finding], heard: Sequence[int]) -> list[int]:
+        """Of each that counts, 0..10,000. What is not plainly a number on the scale is looked at one by one."""
+        values: list[Any] = [findings[place].value for place in heard]
         low, span = self._low, self._high - self._low
         plain = set(map(type, values)) == {float} and low <= min(values) and max(values) <= self._high
         if plain and math.isfinite(sum(values)):  # one that is not a number is neither less nor more
             return [round((value - low) / span * FULL) for value in values]
-        return [self._score(finding.label, finding.value) for finding in findings]
+        return [self._score(findings[place].label, findings[place].value) for place in heard]
 
     def _make_pattern(self, shapes: tuple[_Shape, ...], sent: Sent) -> _Pattern:
+        self._check_silence({label for label, *_ in shapes})
+        counts = [not empty and label not in self._ignored for label, _, _, empty in shapes]
+        heard = tuple([place for place, it_counts in enumerate(counts) if it_counts])
         rows = [
-            (category, place if scored else -1, label, index)
-            for place, (label, looked, is_open) in enumerate(shapes)
+            (category, number if scored else -1, label, index)
+            for number, (label, looked, is_open, _) in enumerate([shapes[place] for place in heard])
             for category, index, scored in self._spots(label, looked, is_open, sent)
         ]
-        return _Pattern(*zip(*rows, strict=True))
+        return _Pattern(heard, *zip(*rows, strict=True))
 
     def _find_spots(
         self, label: str, looked: frozenset[Modality] | None, is_open: bool, sent: Sent

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
-from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 from msgspec import Struct, field
 
@@ -16,8 +15,6 @@ from gateway.policy.policy import Policy, Rule
 from gateway.taxonomy import kin
 
 LISTED = "label/listed"  # who scores this is a list of known things: what it says is a fact, and no opinion to average
-
-_CATEGORY, _SCORE = attrgetter("category"), attrgetter("score")
 
 Thing = tuple[str, int, str]  # label, score, provider; in a third of the time that a NamedTuple takes
 Tally = dict[str, dict[str, int]]  # category → provider → score, parents at least as high as their children
@@ -102,23 +99,21 @@ def _heard(index: int, fact: InputFacts) -> Heard:
     return Heard(index, fact, said, top, max(top.values(), default=-1), hushed)
 
 
-def _scored(
-    index: int, reading: Reading, hushed: list[tuple[str, str, int]]
-) -> tuple[tuple[str, ...], tuple[int, ...]]:
+def _scored(index: int, reading: Reading, hushed: list[tuple[str, str, int]]) -> tuple[tuple[str, ...], list[int]]:
     """The categories with a score on this input, and the scores; what is hushed goes with the others."""
     signals = reading.signals
-    scores = tuple(map(_SCORE, signals))
+    scores = [signal.score for signal in signals]
     if reading.inputs == (index,) and None not in scores:  # nearly always
-        return tuple(map(_CATEGORY, signals)), scores
+        return tuple([signal.category for signal in signals]), cast(list[int], scores)
     here = [signal for signal in signals if signal.input == index]
     hushed += [
         (reading.provider, each.category, each.below) for each in here if each.score is None and each.below is not None
     ]
-    loud = [signal for signal in here if signal.score is not None]
-    return tuple(map(_CATEGORY, loud)), tuple(map(_SCORE, loud))
+    loud = [(signal.category, signal.score) for signal in here if signal.score is not None]
+    return tuple([category for category, _ in loud]), [score for _, score in loud]
 
 
-def _rolled_up(categories: tuple[str, ...], scores: tuple[int, ...]) -> dict[str, int]:
+def _rolled_up(categories: tuple[str, ...], scores: Sequence[int]) -> dict[str, int]:
     """The highest score of each category, its descendants' among them."""
     rolled = dict(zip(categories, scores, strict=True))
     for slug, places in _shared(categories):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from operator import attrgetter
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -25,7 +24,6 @@ _LAGS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 _ALARMS_KEPT = 1000  # distinct new labels remembered; a vendor that invents more is logged no further
 
 
-_CATEGORY = attrgetter("category")
 _STATES = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
 
 
@@ -134,7 +132,9 @@ class Metrics(Witness):
         self.gathered.seconds[self._vendors, provider].append(outcome.latency_ms / 1000)
         if outcome.attempts > 1:
             counts[self._retries, provider] += outcome.attempts - 1
-        if isinstance(outcome, Reading) and not self._mapped.issuperset(map(_CATEGORY, outcome.signals)):
+        if isinstance(outcome, Reading) and not self._mapped.issuperset(
+            [signal.category for signal in outcome.signals]
+        ):
             self._notice_labels(outcome)
 
     def _notice_labels(self, reading: Reading) -> None:

@@ -12,8 +12,6 @@ import asyncio
 import re
 from collections.abc import Collection, Mapping
 from functools import lru_cache
-from itertools import repeat
-from operator import attrgetter
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -197,21 +195,21 @@ def _answer(model: str | None, records: list[Record], policies: PolicyBook) -> d
 
 
 def _result(record: Record, policies: PolicyBook) -> dict[str, Any]:
-    found = list(map(record.decision.categories.get, SLUGS, repeat(_UNSEEN)))
+    verdicts = record.decision.categories
+    found = [verdicts.get(slug, _UNSEEN) for slug in SLUGS]
     if len(record.content) == 1:  # what its verdicts say, they say of it
-        looked = _looked_at_one(tuple(map(_STATE, found)), record.content[0].type)
+        looked = _looked_at_one(tuple([verdict.state for verdict in found]), record.content[0].type)
     else:
         looked = _looked_at(record, policy_of(record, policies))
     return {
         "flagged": record.decision.action is not Action.ALLOW,
         "categories": _stopped(record),
-        "category_scores": dict(zip(CATEGORIES, [(score or 0) / FULL for score in map(_SCORE, found)], strict=True)),
+        "category_scores": dict(zip(CATEGORIES, [(verdict.score or 0) / FULL for verdict in found], strict=True)),
         "category_applied_input_types": looked,
     }
 
 
 _UNSEEN = CategoryVerdict(None, State.NOT_COVERED, Action.ALLOW, {})
-_STATE, _SCORE = attrgetter("state"), attrgetter("score")
 
 
 @lru_cache(256)
