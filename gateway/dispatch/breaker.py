@@ -161,14 +161,17 @@ class Breaker:
     def _count(self, now: float, took: float, harm: Harm) -> None:
         slot = self._slot(now)
         slot.calls += 1
-        slot.transport += harm is Harm.TRANSPORT
-        slot.answers += harm is Harm.ANSWER
-        slot.slow += harm is Harm.NONE and self._is_slow(took)
-        self._run = 0 if harm is Harm.NONE else self._run + 1
-        if harm is not Harm.NONE or slot.slow:
-            reason = self._verdict()
-            if reason:
-                self._open(now, reason, None)
+        if harm is Harm.NONE:
+            slot.slow += self._is_slow(took)
+            self._run = 0
+            if not slot.slow:
+                return
+        else:
+            slot.transport += harm is Harm.TRANSPORT
+            slot.answers += harm is Harm.ANSWER
+            self._run += 1
+        if reason := self._verdict():
+            self._open(now, reason, None)
 
     def _is_slow(self, took: float) -> bool:
         return self._settings.slow_after is not None and took > self._settings.slow_after

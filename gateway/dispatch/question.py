@@ -19,6 +19,7 @@ from gateway.dispatch.health import Health
 from gateway.dispatch.retry import with_retries
 from gateway.domain import Content, Failure, Fitted, Look, Modality, Reading, Signal
 from gateway.errors import VendorDrift, VendorError, VendorThrottled, VendorTimeout, VendorUnavailable
+from gateway.frozen import kept
 
 T = TypeVar("T")
 
@@ -65,13 +66,13 @@ class Provider:
         return self.health.calls * self.price
 
 
-class Question(Struct, frozen=True):
+class Question(Struct, frozen=True, dict=True):
     """What is put to a provider: some of a submission's inputs, and where they stand in it."""
 
     content: Content
     inputs: Mapping[Modality, int]
 
-    @property
+    @kept
     def operation(self) -> Modality:
         """What a vendor's breaker knows it by."""
         return Modality.IMAGE if Modality.IMAGE in self.inputs else Modality.TEXT

@@ -14,7 +14,7 @@ from typing import Any
 
 from prometheus_client import Histogram
 
-EVERY = 1.0  # seconds; with several workers, what another one counted is as old as that
+EVERY = 0.25  # seconds; with several workers, what another one counted is as old as that
 
 
 class Gathered:

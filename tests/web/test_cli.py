@@ -269,17 +269,20 @@ def test_what_is_under_way_when_sigterm_comes_is_answered(config):
     assert [(status, answer["action"], answer["degraded"]) for status, answer in answers] == [(200, "review", True)] * 5
 
 
+def counted(gateway):
+    """How many decisions the metrics of all workers tell of."""
+    with urllib.request.urlopen(gateway.url + "/metrics", timeout=60) as response:
+        told = response.read().decode()
+    return sum(map(float, re.findall(r'modgate_requests_total\{route="/v1/moderate",status="200"\} ([\d.]+)', told)))
+
+
 def test_workers_share_the_port_and_the_metrics(config):
     config.write_text(CONFIG.replace("auth: {}\n", ""))
     with Serving(config, "--workers", "2") as gateway:
         assert until(lambda: answers(gateway))
         asked = sum(gateway.ask()[0] == 200 for _ in range(20))
-        with urllib.request.urlopen(gateway.url + "/metrics", timeout=60) as response:
-            counted = re.findall(
-                r'modgate_requests_total\{route="/v1/moderate",status="200"\} ([\d.]+)', response.read().decode()
-            )
         assert asked == 20
-        assert sum(map(float, counted)) >= 20
+        assert until(lambda: counted(gateway) >= 20)
         gateway.process.send_signal(signal.SIGTERM)
         assert gateway.process.wait(timeout=60) == 0
 

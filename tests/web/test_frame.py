@@ -132,6 +132,11 @@ ROLES = {"app": "submit", "judge": "review", "root": "admin"}
 KEYS = {"app": CANARY, "judge": "judge-key", "root": "root-key"}
 
 
+async def test_the_printed_address_leads_to_the_page(gateway):
+    async with gateway.get("/") as response:
+        assert (response.status, response.url.path, response.content_type) == (200, "/docs", "text/html")
+
+
 async def test_every_route_asks_for_its_role_and_no_other(locked):
     """Role by route, made from the route table: a new route is in here by itself, unless its callers sign."""
     for endpoint in (one for one in endpoints() if not one.signed):

@@ -27,7 +27,7 @@ _PROBLEM = {
 
 
 def describe_routes(routes: Sequence[Endpoint]) -> list[Endpoint]:
-    """The two routes that describe these, and themselves."""
+    """The routes that describe these, and themselves."""
     described: list[Endpoint] = []
 
     async def openapi(visit: Visit) -> web.Response:
@@ -37,6 +37,9 @@ def describe_routes(routes: Sequence[Endpoint]) -> list[Endpoint]:
         page = _PAGES.get_template("docs.html").render(api=orjson.loads(_openapi()), asks_keys=visit.desk.keyring.asks)
         return web.Response(text=page, content_type="text/html", headers={"Content-Security-Policy": _CSP})
 
+    async def front(visit: Visit) -> web.Response:
+        return web.Response(status=302, headers={"Location": "/docs"})
+
     @cache
     def _openapi() -> bytes:
         return orjson.dumps(document([*routes, *described]))
@@ -44,6 +47,7 @@ def describe_routes(routes: Sequence[Endpoint]) -> list[Endpoint]:
     described += [
         Endpoint("GET", "/openapi.json", openapi, "This API as OpenAPI 3.1", answers={200: "The description"}),
         Endpoint("GET", "/docs", docs, "This API as a page", answers={200: "HTML"}),
+        Endpoint("GET", "/", front, "Leads to /docs", answers={302: "To the page"}),
     ]
     return described
 
