@@ -15,9 +15,9 @@ import typer
 from rich.table import Table
 
 from gateway.cli.common import ConfigOption, JsonOption, configuration, print_json, stderr, stdout
+from gateway.cli.sweeping.findings import ACTIONS, findings
 from gateway.errors import ConfigError
 
-ACTIONS = ("allow", "review", "block")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _WIDE = 12  # rules shown
 
@@ -127,19 +127,3 @@ def show(told: Mapping[str, Any]) -> None:
     stdout.print(line.format(**load), highlight=False)
     for line in findings(told):
         stdout.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-def findings(told: Mapping[str, Any]) -> list[str]:
-    """What one has to know besides, in sentences."""
-    lines = [f"{flip}: {', '.join(ids[:3])}" for flip, ids in told["samples"].items()]
-    if told["sampled"] is not None:
-        lines.append(f"A sample of {told['sampled']:.1%}; with 95 % certainty, as shares of all decisions:")
-        lines += [f"  {flip}: {low:.2%} to {high:.2%}" for flip, (low, high) in told["intervals"].items()]
-    if told["one_by_one"]:
-        lines.append(f"{told['one_by_one']:,} were decided one by one.")
-    if told["gone"]:
-        lines.append(f"Of {told['gone']:,} the record is no more there: nothing is said of them.")
-    if told["unreadable"]:
-        lines.append(f"{told['unreadable']:,} stored decisions could not be read.")
-    lines += [f"{field} was not kept of {many:,} inputs: unknown there." for field, many in told["unkept"].items()]
-    return [*lines, f"All of them: {told['flips_in']}"]

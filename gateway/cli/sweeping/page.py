@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader
 
-from gateway.cli.sweep import ACTIONS, findings
+from gateway.cli.sweeping.findings import ACTIONS, findings
 
 _WIDTH, _BAR, _LEFT, _FLOOR = 960.0, 22.0, 300.0, 200.0
 _MOST = 20  # rules drawn
