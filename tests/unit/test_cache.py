@@ -189,7 +189,7 @@ def test_it_never_holds_more_than_it_may(entries):
 
 
 def test_it_forgets_those_nobody_asked_for_longest():
-    memory = Memory(TTL, 3 * 1300)
+    memory = Memory(TTL, 3 * 1700)
     for name in "abc":
         memory.set((name,), reading(1000), 0.0)
     memory.get(("a",), 0.0)
