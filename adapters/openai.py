@@ -73,12 +73,14 @@ class Adapter(VendorAdapter):
         [result] = reply["results"]
         applied, scores = result.get("category_applied_input_types"), result["category_scores"]
         if None in scores.values():
-            raise ValueError("a score is null")  # it would read as "did not look"
+            blank = next(label for label, score in scores.items() if score is None)
+            raise ValueError(f"the score of '{blank}' is null")  # it would read as "did not look"
         if applied is None:  # compatible servers leave it out; our table knows which labels can be about an image
             return map(Finding, scores, scores.values())
         kinds = list(map(applied.__getitem__, scores))
         if set(map(type, kinds)) != {list}:
-            raise TypeError("the applied types of a label are no list")
+            odd = next(label for label in scores if type(applied[label]) is not list)
+            raise TypeError(f"the applied types of '{odd}' are no list")
         looked = list(starmap(looked_at, kinds))
         if all(looked):
             return map(Finding, scores, scores.values(), looked)

@@ -289,7 +289,7 @@ class VendorTable:
             scored = {signal.category for signal in signals if signal.input == index}
             for slug in self._sorted[modality]:
                 if slug not in scored:
-                    yield _silent(slug, provider, index, below)
+                    yield Signal(slug, None, provider, "", index, below)
 
     def _score(self, label: str, value: Any) -> int:
         """0..10,000, rounded half to even. Raises VendorDrift for what is no number or off the scale."""
@@ -328,12 +328,6 @@ class VendorTable:
             return any(scores.get(child, -1) >= scores[label] for child in self._tree.get(label, ()))
 
         return [signal for signal in signals if not explained(signal.label)]
-
-
-@lru_cache(4096)
-def _silent(category: str, provider: str, index: int, below: int) -> Signal:
-    """Nothing above this was found: the same answer after answer."""
-    return Signal(category, None, provider, "", index, below)
 
 
 def _check_scale(document: Document, scale: tuple[float, float] | dict[int, float]) -> None:

@@ -10,14 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache, reduce
 from operator import or_
 
-from gateway.domain import FULL, Action, CategoryVerdict, Coverage, Decision, Reading, Reason, State, worst
+from gateway.domain import Action, CategoryVerdict, Coverage, Decision, Reading, Reason, State, worst
 from gateway.policy.judging import Judgement, Rank
 from gateway.policy.policy import UNSCORED, Policy
 from gateway.policy.tally import Heard, InputFacts, combined, hear
 from gateway.taxonomy import kin
 
 _WORD = 64
-_CALM = FULL // 50  # as high as nearly every score is
 
 Verdicts = dict[str, CategoryVerdict]
 
@@ -127,33 +126,10 @@ def _highest(policy: Policy, judged: Sequence[Judgement], verdicts: Verdicts) ->
     return None
 
 
-class _Alone(dict[int, CategoryVerdict]):
-    """What is said of a category that one provider scored, by its score. Calm ones are made once."""
-
-    def __init__(self, provider: str):
-        self._provider = provider
-
-    def __missing__(self, score: int) -> CategoryVerdict:
-        verdict = CategoryVerdict(score, State.SCORED, Action.ALLOW, {self._provider: score})
-        if score <= _CALM:
-            self[score] = verdict
-        return verdict
-
-
-_alone = lru_cache(64)(_Alone)
-
-
 def _score(policy: Policy, each: Judgement, verdicts: Verdicts) -> None:
     """What was scored on one input."""
     heard, over, plain = each.seen.heard, each.over, policy.plain
     top, allow, scored = heard.top, Action.ALLOW, State.SCORED
-    if plain and len(heard.said) == 1:
-        alone = _alone(*heard.said)
-        for slug, score in top.items():
-            verdicts[slug] = alone[score]
-        for slug, action in over.items():
-            verdicts[slug] = CategoryVerdict(top[slug], scored, action, alone[top[slug]].providers)
-        return
     for slug, row in heard.rows.items():
         known = top[slug] if plain else combined(policy.lines[slug].way, row, heard, 0)[0]
         verdicts[slug] = CategoryVerdict(known, scored, over.get(slug, allow), row)
