@@ -73,7 +73,8 @@ class Endpoint:
     """`roles` empty means open to all; else one of them, or admin, is needed.
 
     `signed` names the service that callers sign their requests for, instead of sending a key; it goes with `admitted`.
-    `reply` is the shape of its 200; `headers` and `query` are what may be sent beside the body, and what for.
+    `reply` is the shape of what has a status of `replied`; `headers` and `query` are what may be sent beside the body,
+    and what for.
     """
 
     method: str
@@ -85,6 +86,8 @@ class Endpoint:
     multipart: Mapping[str, str] = field(default_factory=dict)  # field → what it holds
     example: Mapping[str, Any] | None = None
     reply: type[BaseModel] | None = None
+    reply_type: str = "application/json"
+    replied: tuple[int, ...] = (200,)
     headers: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     answers: Mapping[int, str] = field(default_factory=lambda: {200: "The answer"})

@@ -116,10 +116,10 @@ def _responses(route: Endpoint, references: dict[Any, Any]) -> dict[str, Any]:
     texts = sorted({**refusals, **route.answers}.items())
     responses: dict[int, dict[str, Any]] = {status: {"description": text} for status, text in texts}
     for status, response in responses.items():
-        if status >= 400 and route.problem is as_problem:  # a dialect has a shape of its own
+        if route.reply and status in route.replied:
+            response["content"] = {route.reply_type: {"schema": references[route.reply]}}
+        elif status >= 400 and route.problem is as_problem:  # a dialect has a shape of its own
             response["content"] = _PROBLEM_CONTENT
-        elif status == 200 and route.reply:
-            response["content"] = {"application/json": {"schema": references[route.reply]}}
     return {str(status): response for status, response in responses.items()}
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.dispatch.rehearsal import Scenario
 from gateway.drills import LONGEST, Drill
 from gateway.units import Duration
+from gateway.web.api.standings import DrillOut
 from gateway.web.auth import Role
 from gateway.web.bodies import read_json
 from gateway.web.endpoint import Endpoint, Visit
@@ -50,6 +51,7 @@ DRILL_ROUTES = [
         roles=frozenset({Role.ADMIN}),
         body=DrillIn,
         example={"scenario": "vendor-outage", "share": 1.0, "for": "30s", "mode": "shadow"},
+        reply=DrillOut,
         answers={
             200: "The drill; in shadow, what is sent to its `routes` is what it concerns",
             400: "Malformed, or a provider that can have none",
@@ -64,6 +66,7 @@ DRILL_ROUTES = [
         end,
         "End a drill at once.",
         roles=frozenset({Role.ADMIN}),
+        reply=DrillOut,
         answers={200: "The drill as it stood", 404: "None is on"},
     ),
 ]

@@ -14,6 +14,7 @@ from gateway.errors import NotFound, Overloaded
 from gateway.policy.standing import CANARY, IN_FORCE
 from gateway.policy.version import Version
 from gateway.record import moment
+from gateway.web.api.standings import PoliciesOut, PolicySourceOut
 from gateway.web.auth import Role
 from gateway.web.endpoint import Endpoint, Visit
 
@@ -99,6 +100,7 @@ POLICY_ROUTES = [
         policies,
         "The policies in force with their shadows and canaries, and what came into force when.",
         roles=frozenset({Role.SUBMIT, Role.REVIEW}),
+        reply=PoliciesOut,
         answers={
             200: "All versions that are loaded, and the last 200 activations",
             503: "The database does not answer",
@@ -110,6 +112,7 @@ POLICY_ROUTES = [
         policy,
         "One version of a policy as it was, with its lists: a decision names it by its hash.",
         roles=frozenset({Role.REVIEW}),
+        reply=PolicySourceOut,
         answers={200: "Its source", 404: "No such version came into force here", 503: "The database does not answer"},
     ),
 ]

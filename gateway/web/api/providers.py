@@ -13,6 +13,7 @@ from gateway.dispatch.question import Provider
 from gateway.domain import Modality
 from gateway.drills import Drill
 from gateway.record import moment
+from gateway.web.api.standings import ProvidersOut
 from gateway.web.auth import Role
 from gateway.web.endpoint import Endpoint, Visit
 
@@ -70,6 +71,7 @@ PROVIDER_ROUTES = [
         providers,
         "Each provider's breaker, latency, errors, spend, and what it can see. Of this process, since its start.",
         roles=frozenset({Role.SUBMIT, Role.REVIEW}),
+        reply=ProvidersOut,
         answers={200: "All enabled providers"},
     )
 ]

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.policy.book import PolicyBook
+from gateway.web.api.standings import AliveOut, ReadyOut
 from gateway.web.endpoint import Endpoint, Visit
 
 
@@ -77,9 +78,17 @@ async def _database_answers(visit: Visit) -> bool:
 
 
 STATUS_ROUTES = [
-    Endpoint("GET", "/healthz", healthz, "Alive", answers={200: "The process lives"}),
+    Endpoint("GET", "/healthz", healthz, "Alive", reply=AliveOut, answers={200: "The process lives"}),
     Endpoint("HEAD", "/healthz", healthz, "Alive, without a body", answers={200: "The process lives"}),
-    Endpoint("GET", "/readyz", readyz, "Ready", answers={200: "Ready", 503: "Not ready, with the reason"}),
+    Endpoint(
+        "GET",
+        "/readyz",
+        readyz,
+        "Ready",
+        reply=ReadyOut,
+        replied=(200, 503),
+        answers={200: "Ready", 503: "Not ready, with the reason"},
+    ),
     Endpoint("HEAD", "/readyz", readyz, "Ready, without a body", answers={200: "Ready", 503: "Not ready"}),
     Endpoint("GET", "/metrics", metrics, "Prometheus metrics", answers={200: "Text exposition format"}),
 ]

@@ -24,6 +24,7 @@ from gateway.web.auth import Role
 from gateway.web.bodies import read_json
 from gateway.web.cutting import Inline
 from gateway.web.dialects.decided import answer, decided, gaps, insist_on_telling, told
+from gateway.web.dialects.shapes import AnalyzeImageOut, AnalyzeTextOut
 from gateway.web.endpoint import Endpoint, Visit
 from gateway.web.problems import headers_for
 
@@ -170,6 +171,7 @@ AZURE_ROUTES = [
         roles=frozenset({Role.SUBMIT}),
         body=AnalyzeTextIn,
         example={"text": "A walk on the beach", "outputType": "FourSeverityLevels"},
+        reply=AnalyzeTextOut,
         answers={
             200: "A severity a category; none where nobody looked",
             400: "InvalidRequestBody",
@@ -188,6 +190,7 @@ AZURE_ROUTES = [
         roles=frozenset({Role.SUBMIT}),
         body=AnalyzeImageIn,
         example={"image": {"blobUrl": "https://example.com/photo.jpg"}},
+        reply=AnalyzeImageOut,
         answers={
             200: "A severity a category; none where nobody looked",
             400: "InvalidRequestBody",

@@ -31,6 +31,7 @@ from gateway.web.auth import Role
 from gateway.web.bodies import read_json
 from gateway.web.cutting import Inline
 from gateway.web.dialects.decided import beside, insist_on_an_answer, policy_of, submission
+from gateway.web.dialects.shapes import ModerationsOut
 from gateway.web.endpoint import Endpoint, Visit
 from gateway.web.problems import headers_for
 
@@ -300,6 +301,7 @@ OPENAI_ROUTES = [
         roles=frozenset({Role.SUBMIT}),
         body=ModerationsIn,
         example={"model": "omni-moderation-latest", "input": "A walk on the beach"},
+        reply=ModerationsOut,
         answers={
             200: "One result a string, or one for all parts",
             400: "invalid_request_error",

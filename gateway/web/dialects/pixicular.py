@@ -19,6 +19,7 @@ from gateway.web.auth import Role
 from gateway.web.bodies import form_fields
 from gateway.web.dialects.decided import answer, decided, insist_on_an_answer, insist_on_telling, told
 from gateway.web.dialects.plain import as_plain_error
+from gateway.web.dialects.shapes import PixicularOut
 from gateway.web.dialects.things import insist_on_things, things
 from gateway.web.endpoint import Endpoint, Visit
 
@@ -89,6 +90,7 @@ PIXICULAR_ROUTES = [
         "Pixicular: flags and names of things, both in one document.",
         roles=frozenset({Role.SUBMIT}),
         multipart={"image": "A picture; the field may be called file", "services": "detect-moderation,detect-labels"},
+        reply=PixicularOut,
         answers={
             200: "What each service found; a service that nobody did is left out",
             400: "Malformed",

@@ -24,6 +24,7 @@ from gateway.web.auth import Role
 from gateway.web.bodies import read_json
 from gateway.web.cutting import Inline
 from gateway.web.dialects.decided import answer, decided, insist_on_an_answer, insist_on_telling, told
+from gateway.web.dialects.shapes import RekognitionOut
 from gateway.web.dialects.things import insist_on_things, moderation_words, things
 from gateway.web.endpoint import Endpoint, Visit
 
@@ -264,6 +265,8 @@ REKOGNITION_ROUTES = [
         roles=frozenset({Role.SUBMIT}),
         body=DetectIn,
         example={"Image": {"Bytes": "iVBORw0KGgo…"}, "MinConfidence": 50},
+        reply=RekognitionOut,
+        reply_type=_JSON,
         answers={
             200: "Labels with their ancestors, in percent",
             400: "What is wrong is in `__type`; the key and its signature too",

@@ -21,6 +21,7 @@ from gateway.web.bodies import read_json
 from gateway.web.cutting import Inline
 from gateway.web.dialects.decided import answer, decided, policy_of, told
 from gateway.web.dialects.plain import as_plain_error
+from gateway.web.dialects.shapes import SieveOut
 from gateway.web.endpoint import Endpoint, Visit
 
 IMAGE, TEXT = "sieve/image", "sieve/text"
@@ -122,6 +123,7 @@ SIEVE_ROUTES = [
         roles=frozenset({Role.SUBMIT}),
         body=SieveImageIn,
         example={"url": "https://example.com/photo.jpg", "categories": ["sexual", "violence"]},
+        reply=SieveOut,
         answers={**_ANSWERS, 415: "Not an image", 422: "An address that is refused or unreadable"},
         problem=as_plain_error,
         admitted=True,
@@ -134,6 +136,7 @@ SIEVE_ROUTES = [
         roles=frozenset({Role.SUBMIT}),
         body=SieveTextIn,
         example={"content": "A walk on the beach", "context": "chat"},
+        reply=SieveOut,
         answers=_ANSWERS,
         problem=as_plain_error,
         admitted=True,
