@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
 from collections import Counter
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +12,11 @@ import uvloop
 
 from bench.load import closed_loop
 from bench.pictures import as_form
-from bench.processes import cpu_seconds, memory_mb, process_mb, tree
+from bench.processes import cpu_seconds, memory_mb, peak, process_mb, tree
 from bench.rounds import CONNECTIONS, asked, run
 from bench.targets import Target, modgate
 
 UPLOADS = 100
-_EVERY = 0.05  # seconds between looks
-
-
-@dataclass(slots=True)
-class _Peak:
-    mb: float = 0.0
 
 
 def measured(folder: Path, vendor: Target, seconds: float, uploads: int = UPLOADS) -> dict[str, Any]:
@@ -38,36 +28,17 @@ def measured(folder: Path, vendor: Target, seconds: float, uploads: int = UPLOAD
         start_cpu = cpu_seconds(target.pid)
         run(closed_loop(target.port, asked(target), CONNECTIONS, seconds))
         largest, together = max(map(process_mb, tree(target.pid))), memory_mb(target.pid)
-        with _watched(target.pid) as peak:
+        with peak(lambda: memory_mb(target.pid)) as uploads_most:
             answers = uvloop.run(_all_at_once(target, uploads))
     return {
         "start_cpu_s": start_cpu,
         "largest_mb": largest,
         "together_mb": together,
         "uploads": uploads,
-        "uploads_peak_mb": peak.mb,
+        "uploads_peak_mb": uploads_most.most,
         "uploads_decided": answers[200],
         "uploads_answers": {str(status): many for status, many in sorted(answers.items())},
     }
-
-
-@contextmanager
-def _watched(pid: int) -> Any:
-    """The highest sum of the tree's memory seen meanwhile."""
-    peak, over = _Peak(), threading.Event()
-
-    def look() -> None:
-        while not over.is_set():
-            peak.mb = max(peak.mb, memory_mb(pid))
-            time.sleep(_EVERY)
-
-    watcher = threading.Thread(target=look)
-    watcher.start()
-    try:
-        yield peak
-    finally:
-        over.set()
-        watcher.join()
 
 
 async def _all_at_once(target: Target, uploads: int) -> Counter[int]:

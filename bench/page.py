@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
-from bench.goals import Report, verdicts
+from bench.goals import GOALS, Report, Verdict, verdicts
 from bench.ratios import Span, added, figure, ratio
 
-PART = re.compile(r"(<!-- bench -->\n).*?(<!-- /bench -->)", re.S)
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 
 
-def filled(page: str, report: Report) -> str:
-    """The page with what stands between its marks replaced. ValueError where it has none."""
-    if not PART.search(page):
-        raise ValueError("the page has no <!-- bench --> … <!-- /bench -->")
-    return PART.sub(lambda found: found[1] + "\n" + part(report) + "\n" + found[2], page)
+def filled(page: str, mark: str, text: str) -> str:
+    """The page with what stands between its marks of this name replaced. ValueError where it has none."""
+    marks = re.compile(f"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.S)
+    if not marks.search(page):
+        raise ValueError(f"the page has no <!-- {mark} --> … <!-- /{mark} -->")
+    return marks.sub(lambda found: found[1] + "\n" + text + "\n" + found[2], page)
 
 
 def part(report: Report) -> str:
     """All tables."""
-    sections = [_about(report), _goals(report)]
+    sections = [_about(report), judged(verdicts(report, GOALS))]
     if report["rounds"]:
         sections += ["![CPU µs a request](performance.svg)\n", _flat_out(report), _paced(report), _slow(report)]
     sections += [make(report) for name, make in _SCENARIOS.items() if report.get(name)]
@@ -52,9 +54,10 @@ def _about(report: Report) -> str:
     )
 
 
-def _goals(report: Report) -> str:
+def judged(goals: Iterable[Verdict]) -> str:
+    """What was to be reached, what was measured, and whether that is it."""
     words = {True: "reached", False: "**missed**", None: "not measured"}
-    lines = [[one.what, one.goal, spelt(one.span), words[one.reached]] for one in verdicts(report)]
+    lines = [[one.what, one.goal, spelt(one.span), words[one.reached]] for one in goals]
     return table(("what", "goal", "measured", ""), lines)
 
 

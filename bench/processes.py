@@ -8,10 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+_EVERY = 0.05  # seconds between looks at what may have a peak
 
 
 def free_port() -> int:
@@ -106,6 +110,36 @@ def process_mb(pid: int) -> float:
     """Proportional set size of one process in MB; 0 if it is gone."""
     lines = _read(Path(f"/proc/{pid}/smaps_rollup")).splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+def open_files(pid: int) -> int:
+    """Of the tree: sockets, pipes and files."""
+    return sum(len(list(Path(f"/proc/{each}/fd").glob("*"))) for each in tree(pid))
+
+
+@dataclass(slots=True)
+class Peak:
+    """The most that was seen."""
+
+    most: float = 0.0
+
+
+@contextmanager
+def peak(look: Callable[[], float]) -> Iterator[Peak]:
+    """Of what is looked at, meanwhile, from a thread of its own."""
+    found, over = Peak(), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_EVERY):
+            found.most = max(found.most, look())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield found
+    finally:
+        over.set()
+        watcher.join()
 
 
 def _read(path: Path) -> str:

@@ -25,14 +25,13 @@ from rich.markdown import Markdown
 from rich.progress import track
 
 from bench import memory, overload, peers, refusal, rounds, stall, targets
-from bench.page import filled, part
+from bench.page import PAGE, filled, part
 from bench.plot import bars
 from bench.processes import allow_many_connections, load_average, pin
 from bench.ratios import DIRECT, figure
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE / "out" / "report.json"
-DOCS = HERE.parent / "docs"
 PARTS = ("rounds", "overload", "refusal", "memory", "stall")
 
 stderr = Console(stderr=True)
@@ -113,15 +112,14 @@ def _told(what: str) -> rounds.Each:
 
 def write(report: dict[str, Any]) -> None:
     """Into docs/."""
-    page = DOCS / "performance.md"
-    page.write_text(filled(page.read_text("utf-8"), report), "utf-8")
+    PAGE.write_text(filled(PAGE.read_text("utf-8"), "bench", part(report)), "utf-8")
     shown = [
         (about, span)
         for name, about in report["targets"].items()
         if name != DIRECT and (span := figure(report["rounds"], "cpu_us", name))
     ]
     if shown:
-        (DOCS / "performance.svg").write_text(bars("CPU µs a request, flat out (logarithmic)", shown), "utf-8")
+        PAGE.with_suffix(".svg").write_text(bars("CPU µs a request, flat out (logarithmic)", shown), "utf-8")
 
 
 def _cpu() -> str:

@@ -23,11 +23,12 @@ _ANSWER, _DECISION = Decoder(Answer), Decoder(Decision)
 
 
 class Debt(Struct, frozen=True):
-    """A second look that a decision is owed: the higher the `risk`, the sooner.
+    """A second look that a decision is owed, not before `due_at` (since 1970): the higher the `risk`, the sooner.
 
     `lacking` are those who gave no answer, as provider/modality; `content` is what to look at.
     """
 
+    due_at: float
     risk: int
     lacking: tuple[str, ...]
     content: bytes
@@ -116,7 +117,7 @@ def _owed(record: Record, debt: Debt) -> tuple[Row, Row]:
         "lacking": " ".join(debt.lacking),
         "size": len(debt.content),
         "tries": 0,
-        "due_at": record.created_at,
+        "due_at": debt.due_at,
         "owner": "",
         "lease_until": 0.0,
     }

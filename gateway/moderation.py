@@ -16,7 +16,7 @@ from gateway.aftermath import Aftermath
 from gateway.dispatch.cache import Asker
 from gateway.dispatch.fanout import Asked, Guidance, Route, ask
 from gateway.dispatch.question import Provider
-from gateway.domain import Answer, Aside, Content, Decision, Image, Role
+from gateway.domain import Answer, Aside, Content, Decision, Image, Reading, Role
 from gateway.errors import BadContent, NotFound, UnknownPolicy
 from gateway.ledger import Debt, Ledger
 from gateway.patience import left
@@ -113,18 +113,20 @@ class Moderator:
             self._aftermath.follow(record, heard.pending, again)
         return record
 
-    async def look_again(self, submission: Submission) -> Record:
-        """What would be decided now, of content that was decided on before. Nothing is remembered, and nothing kept.
+    async def look_again(self, submission: Submission, known: Sequence[Answer]) -> Record:
+        """What would be decided now, of content of which so much is known. Nothing is remembered, and nothing kept.
 
-        Raises UnknownPolicy where the route or policy is gone.
+        Who has answered is not asked again, and whatever was said counts, also of those whom this look does not need:
+        no alarm is forgotten. Raises UnknownPolicy where the route or policy is gone.
         """
         named, (policy, company) = self._route(submission.route), self._policy(submission)
-        route = Route(named.name, {modality: replace(leg, shadow=()) for modality, leg in named.legs.items()})
+        route = Route(named.name, {modality: leg.unhurried for modality, leg in named.legs.items()})
         started = time.perf_counter()
         guidance = _guidance(policy, company, submission, route, self._objects)
-        heard = await ask(submission.content, route, self._fresh, guidance)
-        heard.give_up()
-        return self._record(submission, route, policy, company, heard, started)
+        counted = [answer for answer in known if answer.reading and answer.role is not Role.SHADOW]
+        heard = await ask(submission.content, route, self._fresh, replace(guidance, said=_said(counted)))
+        together = replace(heard, answers=_newest(counted, heard.answers))
+        return self._record(submission, route, policy, company, together, started)
 
     def explain(self, record: Record, policy: Policy) -> Mapping[str, Any]:
         """Why it was decided so, by the version that did. Raises NotFound where its route is gone."""
@@ -247,6 +249,26 @@ def _fact(
     )
 
 
+def _said(answers: Sequence[Answer]) -> Mapping[tuple[str, tuple[int, ...]], Reading]:
+    """What was said about whole questions. Who looked at a part of one only is to be asked again."""
+    readings = [answer.reading for answer in answers if answer.reading]
+    return {
+        (reading.provider, reading.inputs): reading
+        for reading in readings
+        if {signal.input for signal in reading.signals}.issuperset(reading.inputs)
+    }
+
+
+def _newest(known: Sequence[Answer], heard: Sequence[Answer]) -> tuple[Answer, ...]:
+    """Of each provider on each input; who fails now takes back nothing."""
+    newest = {(answer.input, answer.outcome.provider): answer for answer in known}
+    for answer in heard:
+        key = (answer.input, answer.outcome.provider)
+        if answer.reading or key not in newest:
+            newest[key] = answer
+    return tuple(sorted(newest.values(), key=lambda answer: answer.input))
+
+
 def _degraded(answers: tuple[Answer, ...]) -> bool:
     return any(answer.role is Role.ASK and answer.failure for answer in answers)
 
@@ -262,5 +284,5 @@ def _saved(content: Content, answers: Sequence[Answer], route: Route) -> float:
 
 
 def _tier(answers: tuple[Answer, ...], route: Route) -> int | None:
-    """The highest tier that gave a usable answer."""
-    return max([route.tiers[answer.outcome.provider] for answer in answers if answer.reading], default=None)
+    """The highest tier that gave a usable answer. Whose answer is older than the route is of none."""
+    return max([route.tiers.get(answer.outcome.provider, 0) for answer in answers if answer.reading], default=None)

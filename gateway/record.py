@@ -121,6 +121,11 @@ class Case(Struct, frozen=True):
     revisions: tuple[Revision, ...] = ()
 
     @property
+    def answers(self) -> tuple[Answer, ...]:
+        """All that was said, the newest last."""
+        return (*self.record.answers, *self.late)
+
+    @property
     def action(self) -> Action:
         """What holds now."""
         return self.revisions[-1].decision.action if self.revisions else self.record.action

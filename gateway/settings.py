@@ -190,9 +190,11 @@ class CanarySettings(Settings):
 class DebtSettings(Settings):
     """Decisions made with less than was asked for are looked at again once the vendors are back.
 
-    Until then their content is kept: for so long, so many, and so many bytes of them. `most: 0` keeps none.
+    The first time `after` so long, and up to twice as long. Until then their content is kept: for so long, so many, and
+    so many bytes of them. `most: 0` keeps none.
     """
 
+    after: Duration = 5.0
     keep: Duration = 86_400.0
     most: Annotated[Whole, Field(ge=0)] = 10_000
     bytes: Size = 500_000_000

@@ -24,13 +24,14 @@ thresholds:
   violence: {review: 0.5, block: 0.9}
 """
 CONFIG = """
-debt: {debt}
+debt: {{{debt}}}
 providers:
   judge: {{adapter: openai, base_url: "{judge}/v1", api_key: k, retry: {{attempts: 1}}, timeout: 30s, {more}}}
   second: {{adapter: openai, base_url: "{second}/v1", api_key: k, retry: {{attempts: 1}}}}
 routes: {{default: {{text: {{ask: [judge], fallback: [second]}}, image: {{ask: [judge], fallback: [second]}}}}}}
 policies: {{dir: ./policies, default: plain}}
 """
+AT_ONCE = "after: 1ms"  # a debt is due
 QUICK = "max_concurrency: 10, circuit: {failures: 2, open_for: 100ms, open_most: 100ms}"  # paid one at a time
 
 
@@ -71,7 +72,7 @@ class Heard(Witness):
 
 
 @asynccontextmanager
-async def outage(folder, *, debt="{}", more=QUICK):
+async def outage(folder, *, debt=AT_ONCE, more=QUICK):
     """Two vendors, the first of them down, and a way to open gateways on the same folder."""
     judge, second = Vendor("judge"), Vendor("second")
     judge.down = True

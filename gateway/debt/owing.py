@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 import structlog
@@ -54,7 +55,8 @@ class Owing:
         who = lacking(record)
         if not who or _blocked_by_a_finding(record):
             return None
-        debt = Debt(risk(record), who, pack(record, submission))
+        due_at = record.created_at + self._settings.after * random.uniform(1, 2)  # noqa: S311  # no secret
+        debt = Debt(due_at, risk(record), who, pack(record, submission))
         if not self._has_room(debt):
             log.warning("debt_dropped", decision=record.id, reason="full", lacking=who)
             self._lost("full")

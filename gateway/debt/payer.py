@@ -1,9 +1,11 @@
 """Pays what is owed: once the vendors that gave no answer are back, content is looked at again, the riskiest first.
 
-The second look goes the way of the first (the same route and policy), but remembers nothing and asks no shadows. What
-comes of it is a revision with its answers, and an event where the action is now another, stricter or not. Who is still
-without an answer stays owed, a few times and each time later. A vendor that is back is given a little to do at a time,
-and one that is half back a single question, since that is its probe.
+The second look goes the way of the first (the same route and policy), but only those are asked who have not answered
+yet, no shadows, and nothing is remembered. All that was ever said of the content decides. What comes of it is a revision
+with its answers, and an event where the action is now another, stricter or not. Who is still without an answer stays
+owed, a few times and each time later. A vendor that is back is given a little to do at a time, and one that is half back
+a single question, since that is its probe; and so that live traffic has its share of this process, there is a rest after
+each round.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from gateway.debt.owing import lacking
 from gateway.debt.parcel import unpack
 from gateway.dispatch.breaker import State
 from gateway.dispatch.question import Provider
-from gateway.domain import Modality
+from gateway.domain import Answer, Modality
 from gateway.errors import NotFound, UnknownPolicy
 from gateway.ledger import Ledger, amendment
 from gateway.moderation import Moderator
@@ -39,6 +41,7 @@ _LONGEST = 60.0  # seconds between rounds in which nothing could be paid
 _SHARE = 0.1  # of what a provider may be asked: at once, and where it has a rate_limit a second
 _MOST = 8  # at once, whatever the providers take
 _LATER = (10.0, 4.0, 3600.0)  # seconds until the next look, how much longer each time, and at most
+_REST = 2.0  # times as long as a round that paid took: a look costs as much CPU as three submissions (measured 2026-11)
 
 
 class Payer:
@@ -84,8 +87,10 @@ class Payer:
         claimed = await self._debts.claim(payable, at_once) if payable else []
         if not claimed:
             return _EVERY
+        begun = time.monotonic()
         paid = await asyncio.gather(*map(self._pay, claimed))
-        return self._rest(claimed) if any(paid) else min(max(_EVERY, 2 * pause), _LONGEST)
+        took = time.monotonic() - begun
+        return max(_REST * took, self._rest(claimed)) if any(paid) else min(max(_EVERY, 2 * pause), _LONGEST)
 
     async def _tidy(self) -> None:
         debts, settings = self._debts, self._settings
@@ -134,7 +139,7 @@ class Payer:
         try:
             case = await self._ledger.find(row.decision_id, row.tenant)
             submission = unpack(await self._debts.content(row.decision_id) or b"", row.tenant)
-            record = await self._moderator.look_again(submission)
+            record = await self._moderator.look_again(submission, case.answers)
         except (NotFound, UnknownPolicy, ValueError, KeyError) as error:  # its route, policy or record is gone
             log.warning("debt_dropped", decision=row.decision_id, reason="unpayable", problem=str(error)[:200])
             return await self._end(row, "unpayable")
@@ -147,7 +152,8 @@ class Payer:
         first, times, longest = _LATER
         due_at = time.time() + min(longest, first * times ** (row.tries - 1))
         stricter = record.action.strictness > case.action.strictness
-        await self._debts.postpone(row.decision_id, " ".join(who), due_at, _revised(case, record) if stricter else ())
+        kept = _revised(case, record) if stricter else _heard(case, record)
+        await self._debts.postpone(row.decision_id, " ".join(who), due_at, kept)
         return False
 
     async def _settle(self, row: Row[Any], case: Case, record: Record) -> bool:
@@ -167,6 +173,17 @@ class Payer:
 
 
 def _revised(case: Case, record: Record) -> Sequence[Any]:
-    """What is kept of a second look."""
-    revision = Revision(time.time(), "debt", record.decision)
-    return amendment(case.record, record.answers, revision, case.action)
+    """What is kept of a second look that decides."""
+    return amendment(case.record, _new(case, record), Revision(time.time(), "debt", record.decision), case.action)
+
+
+def _heard(case: Case, record: Record) -> Sequence[Any]:
+    """What is kept of one that does not: whoever has answered need not be asked again."""
+    readings = [answer for answer in _new(case, record) if answer.reading]
+    return amendment(case.record, readings, None, case.action)
+
+
+def _new(case: Case, record: Record) -> Sequence[Answer]:
+    """What the second look added."""
+    known = [answer.outcome for answer in case.answers]
+    return [answer for answer in record.answers if answer.outcome not in known]

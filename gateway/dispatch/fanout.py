@@ -50,7 +50,8 @@ class Guidance(Struct, frozen=True):
 
     Both functions look at the answers about one input so far. `settled`: no answer of the providers that remain could
     change the outcome. `holes`: categories that had to be looked at and were not. `subject` is what is split by.
-    `closed` looks at one answer: a named person has to see this, and no further vendor gets it.
+    `closed` looks at one answer: a named person has to see this, and no further vendor gets it. `said` is what a
+    provider is known to say of inputs, by its name and theirs: it is not asked about them.
     """
 
     tenant: str = "default"
@@ -58,6 +59,7 @@ class Guidance(Struct, frozen=True):
     settled: Callable[[int, Sequence[Answer], Sequence[Provider]], bool] = lambda index, answers, remaining: False
     holes: Callable[[int, Sequence[Answer]], Set[str]] = lambda index, answers: frozenset()
     closed: Callable[[Answer], bool] = lambda answer: False
+    said: Mapping[tuple[str, tuple[int, ...]], Reading] = {}
 
 
 class Pending(Struct, frozen=True):
@@ -171,6 +173,9 @@ class _Book:
             return in_vain(provider, inputs, "no answer in time; another input waits longer for it", waited)
 
     async def _put(self, inputs: tuple[int, ...], provider: Provider, deadline: Deadline, share: float) -> Outcome:
+        said = self.guidance.said.get((provider.name, inputs))
+        if said is not None and provider.adapter.tier:  # a list of known things costs nothing, and may be another now
+            return said
         near = self.route.legs[Modality.IMAGE].near
         return await self._asker.put(self.guidance.tenant, self._question(inputs), provider, deadline, share, near)
 

@@ -13,12 +13,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from hashlib import blake2b
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.dispatch.question import Provider
 from gateway.domain import Answer, Modality, Role
 from gateway.frozen import kept
 
 WITH_FOLLOWERS = 2 / 3  # of the time left, for a provider after whom others may be asked
+_UNHURRIED = {"race": "all", "quorum": "all", "hedge": "first"}  # where nobody waits for the answer
 
 
 class Leg(Struct, frozen=True, dict=True):
@@ -42,6 +44,11 @@ class Leg(Struct, frozen=True, dict=True):
     def providers(self) -> tuple[Provider, ...]:
         """All whose answers count."""
         return (*self.ask, *self.fallback)
+
+    @property
+    def unhurried(self) -> Leg:
+        """The same for a second look: no shadows, and nobody has to be faster than others to be heard."""
+        return replace(self, shadow=(), strategy=_UNHURRIED.get(self.strategy, self.strategy))
 
 
 class Round(ABC):

@@ -49,6 +49,14 @@ def check(record: Record, rules: Rules, asked: Asked, took: float) -> None:
         raise Violation(f"I6: degraded is {record.degraded}, lost {lost}, missing {missing}")
 
 
+def check_nothing_is_forgotten(record: Record, again: Record) -> None:
+    """Who had an answer about an input has one in the second look, the same or a newer. Raises Violation."""
+    said, now = ({(a.outcome.provider, a.input) for a in each.answers if a.reading} for each in (record, again))
+    shadows = {(a.outcome.provider, a.input) for a in record.answers if a.role == "shadow"}
+    if lost := said - shadows - now:
+        raise Violation(f"the second look has forgotten {lost}")
+
+
 def _demanded(record: Record, rules: Rules, index: int, need: int) -> list[str]:
     actions = ["review" for _ in _gaps(record, rules, index, need)]
     for slug, score in _heard(record, index):

@@ -39,3 +39,4 @@ def test_worlds_are_not_all_alike():
     }
     assert sum(world.kept.late for world in worlds) > 0
     assert sum(world.kept.revised for world in worlds) > 0
+    assert sum(world.kept.again for world in worlds) > 0

@@ -28,7 +28,7 @@ from gateway.policy.standing import Standing
 from gateway.record import Case, Record, Revision
 from gateway.taxonomy import Taxonomy
 from gateway.yamlfile import loads
-from tests.simulation.checker import Asked, Rules, Violation, check
+from tests.simulation.checker import Asked, Rules, Violation, check, check_nothing_is_forgotten
 from tests.simulation.vendors import SLUGS, Mood, Moody
 
 TAXONOMY_READ = Taxonomy.from_file(TAXONOMY)
@@ -43,6 +43,7 @@ class Kept:
         self.records: dict[str, Record] = {}
         self.late = 0
         self.revised = 0
+        self.again = 0  # second looks
 
     async def record(self, record: Record, debt: object = None) -> None:
         if record.id in self.records:
@@ -142,8 +143,16 @@ class World:
             task.cancel()
             await asyncio.wait([task])
             return
-        record = await self.moderator.moderate(Submission(content, tenant=self._dice.choice(["a", "b"])))
+        submission = Submission(content, tenant=self._dice.choice(["a", "b"]))
+        record = await self.moderator.moderate(submission)
         check(record, self.rules, asked, clock() - started)
+        if record.degraded and self._dice.random() < 0.3:
+            await asyncio.sleep(self._dice.uniform(0, 10))
+            started = clock()
+            again = await self.moderator.look_again(submission, record.answers)
+            check(again, self.rules, asked, clock() - started)
+            check_nothing_is_forgotten(record, again)
+            self.kept.again += 1
 
     def _content(self, number: int) -> Content:
         dice = self._dice

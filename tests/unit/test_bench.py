@@ -70,7 +70,7 @@ def test_where_the_other_adds_nothing_there_is_no_ratio():
 
 
 def test_a_goal_is_reached_missed_or_not_measured():
-    found = {verdict.what: verdict for verdict in verdicts(REPORT)}
+    found = {verdict.what: verdict for verdict in verdicts(REPORT, GOALS)}
     assert len(found) == len(GOALS)
     assert found["CPU a request, 1 vendor, over the relay's"].reached is True
     assert found["requests a second, 1 vendor, over LiteLLM's"].reached is True
@@ -90,13 +90,13 @@ def test_the_tables_say_what_was_found_and_what_was_not():
 
 def test_only_what_stands_between_the_marks_is_replaced():
     page = "before\n<!-- bench -->\nold\n<!-- /bench -->\nafter\n"
-    new = filled(page, REPORT)
+    new = filled(page, "bench", part(REPORT))
     assert new.startswith("before\n<!-- bench -->\n")
     assert new.endswith("<!-- /bench -->\nafter\n")
     assert "old" not in new
-    assert filled(new, REPORT) == new
+    assert filled(new, "bench", part(REPORT)) == new
     with pytest.raises(ValueError, match="bench"):
-        filled("a page without marks", REPORT)
+        filled("a page without marks", "bench", "")
 
 
 def test_a_plot_is_an_svg_in_which_more_is_longer():

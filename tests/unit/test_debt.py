@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+from sqlalchemy import update
 
 from gateway.debt import payer as payer_module
 from gateway.debt.payer import TRIES
@@ -43,10 +44,10 @@ async def test_what_was_decided_in_an_outage_is_looked_at_again_by_risk_and_revi
                 (harmful[0], "allow", "block"),
                 (mild[0], "allow", "allow"),
                 (unseen[0], "review", "allow"),
-                (held[0], "review", "allow"),
+                (held[0], "review", "review"),  # the second has not taken back what it said
             ]
             told = [(event.kind, event.subject) for event in await rows(service, events)]
-            assert told == [("decision.revised", id) for id, _ in (harmful, unseen, held)]
+            assert told == [("decision.revised", id) for id, _ in (harmful, unseen)]
             case = await service.ledger.find(harmful[0], "acme")
             assert (case.record.action, case.action) == (Action.ALLOW, Action.BLOCK)
             assert [revision.cause for revision in case.revisions] == ["debt"]
@@ -194,8 +195,7 @@ async def test_rounds_come_less_often_while_none_of_them_helps(tmp_path):
 
 async def test_a_stricter_answer_is_not_held_back_until_the_others_came(tmp_path):
     async with outage(tmp_path) as (judge, second, opened):
-        file = tmp_path / "gateway.yaml"
-        file.write_text(file.read_text().replace("{ask: [judge], fallback: [second]}", "{ask: [judge, second]}", 1))
+        routed(tmp_path, "ask: [judge, second]")
         async with opened() as service:
             second.down = True
             [(id, action)] = await moderated(service, "judge=0.95")
@@ -208,17 +208,89 @@ async def test_a_stricter_answer_is_not_held_back_until_the_others_came(tmp_path
             assert (row.lacking, row.tries) == ("second/text", 1)
 
 
-async def test_whoever_answered_before_is_asked_anew(tmp_path):
-    """What was remembered is as old as the outage."""
+def routed(folder, leg):
+    """Texts go another way."""
+    file = folder / "gateway.yaml"
+    file.write_text(file.read_text().replace("{ask: [judge], fallback: [second]}", f"{{{leg}}}", 1))
+
+
+@pytest.mark.parametrize("strategy", ["all", "first", "race", "hedge", "cascade"])
+async def test_only_those_are_asked_who_have_not_answered_yet_and_both_count(tmp_path, strategy):
     async with outage(tmp_path) as (judge, second, opened):
-        file = tmp_path / "gateway.yaml"
-        file.write_text(file.read_text().replace("{ask: [judge], fallback: [second]}", "{ask: [judge, second]}", 1))
+        routed(tmp_path, f"strategy: {strategy}, ask: [judge, second]")
         async with opened() as service:
-            await moderated(service, "the same", "the same")
-            assert len(second.heard) == 1
+            [(mild, _), (alarm, was)] = await moderated(service, "judge=0.6 second=0.1", "judge=0.1 second=0.6")
+            assert was == "review"
             judge.down = False
             await paid_off(service)
-            assert len(second.heard) == 3
+            assert (len(second.heard), len(judge.heard)) == (2, 2)
+            for id in (mild, alarm):
+                case = await service.ledger.find(id, "acme")
+                assert case.action is Action.REVIEW
+                assert [(answer.outcome.provider, answer.outcome.status) for answer in case.late] == [("judge", "ok")]
+
+
+async def test_what_one_of_two_said_meanwhile_is_kept_and_it_is_not_asked_again(tmp_path):
+    async with outage(tmp_path, more="circuit: {enabled: false}") as (judge, second, opened):
+        routed(tmp_path, "ask: [judge, second]")
+        async with opened() as service:
+            second.down = True
+            [(id, _)] = await moderated(service, "judge=0.6 second=0.1")
+            judge.down = False
+            await service.payer.round()
+            case = await service.ledger.find(id, "acme")
+            assert [answer.outcome.provider for answer in case.late] == ["judge"]
+            assert case.revisions == ()  # it was to be reviewed, and is
+            second.down = False
+            await again(service)
+            assert (len(judge.heard), len(second.heard)) == (1, 1)
+            case = await service.ledger.find(id, "acme")
+            assert [answer.outcome.provider for answer in case.late] == ["judge", "second"]
+            assert [revision.decision.action for revision in case.revisions] == [Action.REVIEW]
+            assert await rows(service, debts) == []
+
+
+async def again(service):
+    """A round, whatever is due later."""
+    async with service.database.reader.begin() as connection:
+        await connection.execute(update(debts).values(due_at=0.0))
+    await service.payer.round()
+
+
+async def test_an_alarm_outlives_its_provider_in_the_route(tmp_path):
+    async with outage(tmp_path) as (judge, _, opened):
+        routed(tmp_path, "ask: [judge], fallback: [second]")
+        async with opened() as service:
+            [(id, action)] = await moderated(service, "judge=0.1 second=0.6")
+            assert action == "review"
+        file = tmp_path / "gateway.yaml"
+        file.write_text(file.read_text().replace("{ask: [judge], fallback: [second]}", "{ask: [judge]}"))
+        judge.down = False
+        async with opened() as service:
+            await paid_off(service)
+            assert (await service.ledger.find(id, "acme")).action is Action.REVIEW
+
+
+async def test_the_first_look_takes_its_time(tmp_path):
+    async with outage(tmp_path, debt="after: 5s") as (judge, _, opened), opened() as service:
+        await moderated(service, *map(str, range(20)))
+        judge.down = False
+        await asyncio.sleep(0.15)
+        await service.payer.round()
+        assert judge.heard == []
+        waits = [row.due_at - row.created_at for row in await rows(service, debts)]
+        assert all(5 <= wait <= 10 for wait in waits)
+        assert len(set(waits)) == 20
+
+
+async def test_live_traffic_has_two_thirds_of_the_time(tmp_path):
+    async with outage(tmp_path, more="circuit: {enabled: false}") as (judge, _, opened), opened() as service:
+        await moderated(service, "second=0.1")
+        judge.down = False
+        began = time.monotonic()
+        rest = await service.payer.round()
+        took = time.monotonic() - began
+        assert 0 < rest <= 2 * took
 
 
 async def test_a_policy_that_is_gone_ends_the_debt(tmp_path):

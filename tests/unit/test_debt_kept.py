@@ -14,14 +14,14 @@ from gateway.moderation import Submission
 from gateway.settings import DebtSettings
 from gateway.store.debts import Tally
 from gateway.store.tables import debt_contents, debts
-from tests.outage import Heard, moderated, outage, rows
+from tests.outage import AT_ONCE, Heard, moderated, outage, rows
 from tests.unit.test_store import record
 
 
 async def test_content_is_kept_no_longer_than_it_may(tmp_path, monkeypatch):
     clock, later = time.time, 0.0
     monkeypatch.setattr(time, "time", lambda: clock() + later)
-    async with outage(tmp_path, debt="{keep: 1h}") as (_, _, opened):
+    async with outage(tmp_path, debt=f"{AT_ONCE}, keep: 1h") as (_, _, opened):
         witness = Heard()
         async with opened(witness) as service:
             await moderated(service, "second=0.1", "second=0.2")
@@ -34,7 +34,7 @@ async def test_content_is_kept_no_longer_than_it_may(tmp_path, monkeypatch):
 
 
 async def test_where_there_is_no_room_the_riskiest_are_kept_and_the_loss_is_told(tmp_path):
-    async with outage(tmp_path, debt="{most: 2}") as (_, _, opened):
+    async with outage(tmp_path, debt="most: 2") as (_, _, opened):
         witness = Heard()
         async with opened(witness) as service:
             await moderated(service, "second=0.60", "second=0.70", "second=0.55")
@@ -48,7 +48,7 @@ async def test_where_there_is_no_room_the_riskiest_are_kept_and_the_loss_is_told
 
 
 async def test_nothing_is_kept_where_nothing_may_be(tmp_path):
-    async with outage(tmp_path, debt="{most: 0}") as (_, _, opened):
+    async with outage(tmp_path, debt="most: 0") as (_, _, opened):
         witness = Heard()
         async with opened(witness) as service:
             await moderated(service, "second=0.1", "second=0.2")

@@ -12,6 +12,7 @@ from tests.gateway import judges, response, serving
 from tests.waiting import until
 
 CONFIG = """
+debt: {{after: 1ms}}
 providers:
   judge:
     adapter: openai
