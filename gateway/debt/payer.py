@@ -1,11 +1,10 @@
 """Pays what is owed: once the vendors that gave no answer are back, content is looked at again, the riskiest first.
 
 The second look goes the way of the first (the same route and policy), but only those are asked who have not answered
-yet, no shadows, and nothing is remembered. All that was ever said of the content decides. What comes of it is a revision
-with its answers, and an event where the action is now another, stricter or not. Who is still without an answer stays
-owed, a few times and each time later. A vendor that is back is given a little to do at a time, and one that is half back
-a single question, since that is its probe; and so that live traffic has its share of this process, there is a rest after
-each round.
+yet, no shadows, and nothing is remembered. All that was ever said of the content decides. What comes of it is a
+revision with its answers, and an event where the action is now another, stricter or not. Who is still without an answer
+stays owed, a few times and each time later. A vendor that is back is given a little to do at a time, and one that is
+half back a single question, since that is its probe. After each round there is a rest: callers need this process too.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from gateway.dispatch.budget import Budget
 from gateway.dispatch.limits import RateLimit
 from gateway.dispatch.pace import Pace
 from gateway.domain import Modality
-from gateway.errors import VendorError, VendorThrottled, VendorTimeout
+from gateway.errors import VendorError, VendorThrottled, VendorTimeout, VendorUnavailable
 
 LONGEST_PARKING = 3600.0  # seconds; what a vendor asks for beyond that is a mistake of its
 _SLOW = 0.8  # of the timeout
@@ -74,7 +74,7 @@ class Health:
             self.breakers[operation].abandoned(probe)
         else:
             self.breakers[operation].ended(now, took, probe, harm)
-        if isinstance(error, VendorThrottled) and error.retry_after:
+        if isinstance(error, VendorThrottled | VendorUnavailable) and error.retry_after:
             self.parked_until = max(self.parked_until, now + min(error.retry_after, LONGEST_PARKING))
 
     def abandoned(self, operation: Modality, probe: int) -> None:

@@ -19,6 +19,7 @@ from gateway.cli.drill import hold, show
 from gateway.cli.main import app
 from gateway.dispatch.rehearsal import Scenario
 from gateway.errors import BadContent, ConfigError, Forbidden
+from tests.contract.replay import listening
 from tests.gateway import serving
 from tests.simulating import simulator
 from tests.waiting import until
@@ -247,6 +248,22 @@ async def begun(gateway):
 
 async def over(gateway):
     return (await gateway.provider())["drill"] is None
+
+
+@pytest.mark.parametrize("listens", [False, True])
+async def test_where_no_gateway_answers_it_has_failed_and_was_not_used_wrongly(listens):
+    async with listening(says_it_is_another) as other:
+        url = other.url if listens else "http://127.0.0.1:1"
+        told = (sys.executable, "-m", "gateway.cli", "drill", "slow", "--provider", "well", "--url", url)
+        process = await asyncio.create_subprocess_exec(*told, cwd=ROOT, stderr=asyncio.subprocess.PIPE)
+        _, err = await process.communicate()
+    assert process.returncode == 1
+    assert err.startswith(b"no_gateway: No gateway answers: ")
+    assert b"--url" in err
+
+
+async def says_it_is_another(heard, writer):
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n<html></html>")
 
 
 # The routes

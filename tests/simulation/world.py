@@ -146,7 +146,7 @@ class World:
         submission = Submission(content, tenant=self._dice.choice(["a", "b"]))
         record = await self.moderator.moderate(submission)
         check(record, self.rules, asked, clock() - started)
-        if record.degraded and self._dice.random() < 0.3:
+        if record.degraded and self._dice.random() < 0.05:
             await asyncio.sleep(self._dice.uniform(0, 10))
             started = clock()
             again = await self.moderator.look_again(submission, record.answers)

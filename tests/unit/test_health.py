@@ -82,6 +82,16 @@ async def test_a_vendor_that_asks_for_patience_is_parked(wait, parked):
     assert who.health.parked_until == parked
 
 
+@virtual
+async def test_one_that_is_unavailable_may_say_until_when():
+    adapter = Scripted(VendorUnavailable("maintenance", http=503, retry_after=30.0), CLEAN)
+    who = provider(adapter)
+    assert (await asked(who, deadline=5.0)).status == "unavailable"  # a second try would be too early
+    assert ((await asked(who, deadline=5.0)).status, len(adapter.heard)) == ("throttled", 1)
+    await asyncio.sleep(30.0)
+    assert ((await asked(who)).status, len(adapter.heard)) == ("ok", 2)
+
+
 @given(
     st.lists(st.none() | st.floats(0, 3) | st.just(1e9), min_size=1, max_size=8),
     st.lists(st.floats(0, 4), min_size=1, max_size=12),

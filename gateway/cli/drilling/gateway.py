@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import aiohttp
+import orjson
 
 from gateway.domain import Modality
 from gateway.errors import (
@@ -29,7 +30,7 @@ _DEBT = {"owed": "modgate_debt", "paid": "modgate_debt_paid_total", "lost": "mod
 
 
 class Gateway:
-    """What a drill needs of it. What it refuses is a RequestError in its words; where none answers, a ConfigError."""
+    """What a drill needs of it. What it refuses is a RequestError in its words, and so is it where none answers."""
 
     def __init__(self, client: aiohttp.ClientSession, provider: str):
         self._client = client
@@ -51,28 +52,36 @@ class Gateway:
 
     async def mend(self) -> None:
         """End it. Where that fails, it ends by itself."""
-        with suppress(RequestError, ConfigError):
+        with suppress(RequestError):
             await self._ask("DELETE", f"/v1/drills/{self._provider}")
 
     async def debt(self) -> dict[str, float]:
         """Second looks owed, had and given up."""
-        async with self._client.get("/metrics") as answer:
-            lines = (await answer.text()).splitlines()
+        _, said = await self._heard("GET", "/metrics")
+        lines = said.decode().splitlines()
         return {
             name: sum(float(line.rpartition(" ")[2]) for line in lines if re.match(rf"{metric}[{{ ]", line))
             for name, metric in _DEBT.items()
         }
 
     async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        status, heard = await self._heard(method, path, body)
+        try:
+            said = orjson.loads(heard)
+        except ValueError:
+            raise _nobody(f"what does is none, it says {heard[:60]!r}") from None
+        if status == 200:
+            return dict(said)
+        code, detail = str(said.get("code", "refused")), str(said.get("detail", f"HTTP {status}."))
+        raise _REFUSALS.get(status, Internal)(code, detail, hint=str(said.get("hint", "")))
+
+    async def _heard(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, bytes]:
         try:
             async with self._client.request(method, path, json=body) as answer:
-                said = await answer.json(content_type=None)
-                status = answer.status
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            detail = f"no gateway answers: {error or type(error).__name__}"
-            raise ConfigError(detail, hint="is it running? --url says where") from None
-        if status == 200 and isinstance(said, dict):
-            return said
-        told = said if isinstance(said, dict) else {}
-        code, detail = str(told.get("code", "refused")), str(told.get("detail", f"HTTP {status}."))
-        raise _REFUSALS.get(status, Internal)(code, detail, hint=str(told.get("hint", "")))
+                return answer.status, await answer.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _nobody(str(error) or type(error).__name__) from None
+
+
+def _nobody(why: str) -> Overloaded:
+    return Overloaded("no_gateway", f"No gateway answers: {why}.", hint="Is it running? --url says where.")
