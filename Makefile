@@ -34,6 +34,7 @@ check: $(VENV)/.tested ## lint and types
 
 bench: $(VENV)/.tested ## side by side with bare programs, other gateways and the vendors' clients; into docs/performance.md
 	@$(BIN)/python -m bench.run --docs
+	@$(BIN)/python -m bench.outage --docs
 	@$(BIN)/python -m bench.sdk
 	@$(BIN)/python -m bench.sweep
 

@@ -126,7 +126,10 @@ def hung(folder: Path, seconds: float, **more: Any) -> dict[str, float]:
         stage.sent(seconds / 2)
         files, memory = open_files(stage.pid), memory_mb(stage.pid)
         stage.fails(HANGS)
-        with peak(lambda: open_files(stage.pid)) as most_files, peak(lambda: memory_mb(stage.pid)) as most_memory:
+        with (
+            peak(lambda: open_files(stage.pid), every=0.25) as most_files,
+            peak(lambda: memory_mb(stage.pid), every=0.25) as most_memory,
+        ):
             sent = stage.sent(seconds)
     return {
         "requests": len(sent),
@@ -188,6 +191,8 @@ GOALS = (
     Goal("back again: seconds until it is closed", "≤", 10, plain, ("killed", "closed_s")),
     Goal("hung: p99 over the deadline", "≤", 1, plain, ("hung", "p99_share")),
     Goal("hung, no breaker: p99 over the deadline", "≤", 1, plain, ("hung, no breaker", "p99_share")),
+    Goal("hung, no breaker: sockets more than before", "≤", 2 * RATE * DEADLINE, plain, ("hung, no breaker", "files")),
+    Goal("hung, no breaker: MB more than before", "≤", 30, plain, ("hung, no breaker", "memory_mb")),
     Goal("stalls: how much less p99 is with hedges", "≥", 0.6, plain, ("stalls", "better")),
     Goal("stalls: how many more calls hedges are", "≤", 0.05, plain, ("stalls", "calls")),
     Goal("errors: calls a request, of both vendors", "≤", 1.2, plain, ("errors", "calls")),

@@ -15,8 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-_EVERY = 0.05  # seconds between looks at what may have a peak
-
 
 def free_port() -> int:
     with socket.socket() as held:
@@ -125,12 +123,12 @@ class Peak:
 
 
 @contextmanager
-def peak(look: Callable[[], float]) -> Iterator[Peak]:
-    """Of what is looked at, meanwhile, from a thread of its own."""
+def peak(look: Callable[[], float], every: float = 0.05) -> Iterator[Peak]:
+    """Of what is looked at meanwhile, every so many seconds, from a thread of its own."""
     found, over = Peak(), threading.Event()
 
     def watch() -> None:
-        while not over.wait(_EVERY):
+        while not over.wait(every):
             found.most = max(found.most, look())
 
     watcher = threading.Thread(target=watch)

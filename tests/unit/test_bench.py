@@ -2,10 +2,12 @@
 
 import asyncio
 from functools import partial
+from math import inf
 from xml.etree import ElementTree
 
 import pytest
 
+from bench import outage
 from bench.goals import GOALS, verdicts
 from bench.load import NUMBER, closed_loop, open_loop, requests
 from bench.page import filled, part
@@ -86,6 +88,15 @@ def test_the_tables_say_what_was_found_and_what_was_not():
     assert "| portkey | not installed: there is no npm |" in said
     widths = [line.count("|") for line in said.splitlines() if line.startswith("| flat out") or "a relay" in line]
     assert len(set(widths[:2])) == 1
+
+
+def test_every_goal_of_outages_is_of_a_part_that_can_be_measured():
+    assert {goal.where[0] for goal in outage.GOALS} == outage.PARTS.keys()
+    killed = {"lost_later": 0, "late": 0, "silent": 0, "open_s": 0.2, "closed_s": inf, "lost_before": 3}
+    said = outage.told({"made": "2026-11-30", "load": 9.0, "killed": killed})
+    assert "| killed: seconds until the breaker is open | ≤ 5 | 0.20 | reached |" in said
+    assert "| back again: seconds until it is closed | ≤ 10 | inf | **missed** |" in said
+    assert "3 submissions were not decided before anything was killed" in said
 
 
 def test_only_what_stands_between_the_marks_is_replaced():
