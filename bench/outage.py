@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -113,6 +114,7 @@ def killed(folder: Path, seconds: float) -> dict[str, float]:
         "requests": len(sent),
         "lost_before": sum(one.lost for one in sent if one.phase == "before"),
         "lost_later": sum(one.lost for one in sent if one.at > begun + 1),
+        "refused": sum(one.status == HTTPStatus.SERVICE_UNAVAILABLE for one in sent),
         "late": _late(sent),
         "silent": told["silent_allows"],
         "open_s": _or_never(told["breaker_open_after_s"]),

@@ -190,8 +190,8 @@ class CanarySettings(Settings):
 class DebtSettings(Settings):
     """Decisions made with less than was asked for are looked at again once the vendors are back.
 
-    That is `after` such a time, or up to twice as long. Until then their content is kept: for so long, so many, and so
-    many bytes of them. `most: 0` keeps none.
+    Not before `after` to twice that time. Until then their content is kept: for so long, so many, and so many bytes of
+    them. `most: 0` keeps none.
     """
 
     after: Duration = 5.0

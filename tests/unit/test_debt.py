@@ -8,8 +8,8 @@ from sqlalchemy import update
 
 from gateway.debt import payer as payer_module
 from gateway.debt.payer import TRIES
-from gateway.domain import Action
-from gateway.moderation import Submission
+from gateway.domain import Action, Answer, Reading, Role, Signal
+from gateway.moderation import Submission, _said
 from gateway.store import debts as debts_module
 from gateway.store.debts import Debts
 from gateway.store.tables import debt_contents, debts, events
@@ -308,3 +308,12 @@ async def test_a_policy_that_is_gone_ends_the_debt(tmp_path):
             await service.payer.round()
             assert witness.lost == [("unpayable", 1)]
             assert await rows(service, debts) == []
+
+
+def test_whoever_looked_at_half_of_a_question_is_asked_all_of_it_again():
+    def judged(*inputs):
+        signals = tuple(Signal("violence", 100, "judge", "violence", index) for index in inputs)
+        return Answer(0, Role.ASK, Reading("judge", (0, 1), signals, None, None, (), 1, 1.0))
+
+    assert _said([judged(0)]) == {}
+    assert _said([judged(0, 1)]).keys() == {("judge", (0, 1))}

@@ -67,11 +67,11 @@ class Gateway:
     async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         status, heard = await self._heard(method, path, body)
         try:
-            said = orjson.loads(heard)
-        except ValueError:
+            said = dict(orjson.loads(heard))
+        except (ValueError, TypeError):
             raise _nobody(f"what does is none, it says {heard[:60]!r}") from None
         if status == 200:
-            return dict(said)
+            return said
         code, detail = str(said.get("code", "refused")), str(said.get("detail", f"HTTP {status}."))
         raise _REFUSALS.get(status, Internal)(code, detail, hint=str(said.get("hint", "")))
 
