@@ -48,6 +48,8 @@ class Submission(Struct, frozen=True):
     until: float = math.inf
 
 
+_SHORT = ("coverage_no_answer", "coverage_too_few")
+
 Owed = Callable[[Record, Submission], Debt | None]
 
 
@@ -162,7 +164,7 @@ class Moderator:
             content=tuple(digest(part) for part in content.inputs),
             answers=answers,
             decision=decision,
-            degraded=_degraded(answers) or bool(decision.coverage.missing),
+            degraded=_degraded(answers, decision),
             tier=_tier(answers, route),
             timings=Timings((asked - started) * 1000, (decided - asked) * 1000, (decided - started) * 1000),
             objects=self._objects,
@@ -269,8 +271,10 @@ def _newest(known: Sequence[Answer], heard: Sequence[Answer]) -> tuple[Answer, .
     return tuple(sorted(newest.values(), key=lambda answer: answer.input))
 
 
-def _degraded(answers: tuple[Answer, ...]) -> bool:
-    return any(answer.role is Role.ASK and answer.failure for answer in answers)
+def _degraded(answers: tuple[Answer, ...], decision: Decision) -> bool:
+    """Somebody in ask gave no usable answer, a required category is missing, or too few answered, for whatever reason."""
+    failed = any(answer.role is Role.ASK and answer.failure for answer in answers)
+    return failed or bool(decision.coverage.missing) or any(reason.code in _SHORT for reason in decision.reasons)
 
 
 def _saved(content: Content, answers: Sequence[Answer], route: Route) -> float:

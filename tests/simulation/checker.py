@@ -26,6 +26,9 @@ class Asked:
     deadline: list[float]
 
 
+_DEGRADING = {"coverage_missing", "coverage_no_answer", "coverage_too_few"}
+
+
 class Violation(AssertionError):
     """An invariant does not hold."""
 
@@ -44,9 +47,9 @@ def check(record: Record, rules: Rules, asked: Asked, took: float) -> None:
     if got != least:
         raise Violation(f"decided {got} where the evidence demands no more than {least}")
     lost = any(answer.role == "ask" and answer.failure for answer in record.answers)
-    missing = any("coverage_missing" in _gaps(record, rules, index, 0) for index in range(len(asked.need)))
-    if record.degraded is not (lost or missing):
-        raise Violation(f"I6: degraded is {record.degraded}, lost {lost}, missing {missing}")
+    gaps = {code for index, need in enumerate(asked.need) for code in _gaps(record, rules, index, need)}
+    if record.degraded is not (lost or not gaps.isdisjoint(_DEGRADING)):
+        raise Violation(f"I6: degraded is {record.degraded}, lost {lost}, gaps {gaps}")
 
 
 def check_nothing_is_forgotten(record: Record, again: Record) -> None:

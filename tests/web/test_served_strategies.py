@@ -28,6 +28,7 @@ routes:
   quorum:   {{text: {{ask: [slow, mild, other], strategy: quorum, need: 2, deadline: 60s}}}}
   hedge:    {{text: {{ask: [varies, mild], strategy: hedge, hedge_after: 1500ms, deadline: 60s}}}}
   cascade:  {{text: {{ask: [strict, mild, other], strategy: cascade}}}}
+  needed:   {{text: {{ask: [strict, mild, other], strategy: cascade, need: 2}}}}
   split:    {{text: {{strategy: {{split: {{mild: 50, other: 50}}}}}}}}
 """
 ONCE = "timeout: 60s, retry: {attempts: 1}"
@@ -174,6 +175,12 @@ async def test_a_cascade_spares_those_who_could_change_nothing_and_says_what_it_
     answer = await moderated(gateway, "cascade", "a cascade")
     assert (told(answer), answer["action"]) == ([("strict", "ok", "ask")], "block")
     assert await metric(gateway, "modgate_spend_saved_total") - saved == pytest.approx(2 * 0.002)
+
+
+async def test_a_cascade_that_stops_short_of_what_it_needs_says_so(gateway):
+    answer = await moderated(gateway, "needed", "a short cascade")
+    assert (told(answer), answer["action"], answer["degraded"]) == ([("strict", "ok", "ask")], "block", True)
+    assert "coverage_too_few" in [reason["code"] for reason in answer["reasons"]]
 
 
 async def test_a_split_keeps_a_user_with_one_vendor(gateway):
