@@ -12,6 +12,7 @@ from aiohttp.web_app import _cached_build_middleware
 from gateway import paths, registry
 from gateway.config import load_config
 from gateway.web.app import make_app
+from gateway.web.door import Runner
 
 LABELS = (
     *("harassment", "harassment/threatening", "hate", "hate/threatening", "illicit", "illicit/violent", "self-harm"),
@@ -30,7 +31,7 @@ async def serving(config, folder, **env):
     shipped = "" if "policies:" in config else f"\npolicies: {{dir: {json.dumps(str(paths.SHIPPED / 'policies'))}}}\n"
     file.write_text(config + shipped)
     settings = load_config(file, env, registry.settings_for, registry.names())
-    runner = web.AppRunner(make_app(settings), access_log=None, shutdown_timeout=1.0)
+    runner = Runner(make_app(settings), access_log=None, shutdown_timeout=1.0)
     try:
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

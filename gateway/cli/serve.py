@@ -24,6 +24,7 @@ from gateway.config import Config, check_exposure
 from gateway.errors import ConfigError
 from gateway.logs import set_up_logs
 from gateway.web.app import make_app
+from gateway.web.door import Runner
 from gateway.web.endpoint import DESK
 
 log = structlog.get_logger("modgate.serve")
@@ -67,7 +68,7 @@ async def _serve(config: Config, as_json: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     app = make_app(config)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=DRAIN, read_bufsize=READ_AHEAD)
+    runner = Runner(app, access_log=None, shutdown_timeout=DRAIN, read_bufsize=READ_AHEAD)
     try:
         await runner.setup()
         shared = _WORKER in os.environ

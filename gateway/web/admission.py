@@ -13,44 +13,82 @@ _BUSY = 3 / 4  # of the places taken by live traffic, and batches get none
 _KEPT = 7 / 8  # of the places taken by anybody, and batches get none: live traffic comes in bursts
 
 
+_WORDS = {
+    "overloaded": ("Too many submissions are under way.", "Wait, then send it again.", 1),
+    "batch_waits": (
+        "There is no room for this key's batches now: live traffic goes before them.",
+        "Wait, then send it again, fewer at once.",
+        2,
+    ),
+}
+CODES = tuple(_WORDS)
+
+
+def no_room(code: str) -> Overloaded:
+    """What whoever finds no room is told."""
+    detail, hint, seconds = _WORDS[code]
+    return Overloaded(code, detail, hint=hint, retry_after=seconds)
+
+
 class Admission:
-    """`enter` before a submission, `leave` after it. `cap` is how many there may be now, `most` how many ever."""
+    """Gives places away. `cap` is how many there may be now, `most` how many ever."""
 
     def __init__(self, most: int):
         self.most = most
         self.cap = most
-        self._live = 0
-        self._batch = 0
+        self.live = 0
+        self.batch = 0
 
     @property
     def in_flight(self) -> int:
-        return self._live + self._batch
+        return self.live + self.batch
 
-    def enter(self, *, batch: bool) -> None:
-        """Raises Overloaded where there is no room."""
+    def lacking(self, *, batch: bool) -> str:
+        """Why there is no room, as one of CODES; empty where there is."""
         if self.in_flight >= self.cap:
-            detail = "Too many submissions are under way."
-            raise Overloaded("overloaded", detail, hint="Wait, then send it again.", retry_after=1)
+            return "overloaded"
         if not batch:
-            self._live += 1
-            return
-        busy = self._live >= self.cap * _BUSY or self.in_flight >= self.cap * _KEPT
-        if busy or self._batch >= max(1, self.cap // _BATCH):
-            detail = "There is no room for this key's batches now: live traffic goes before them."
-            raise Overloaded("batch_waits", detail, hint="Wait, then send it again, fewer at once.", retry_after=2)
-        self._batch += 1
+            return ""
+        busy = self.live >= self.cap * _BUSY or self.in_flight >= self.cap * _KEPT
+        return "batch_waits" if busy or self.batch >= max(1, self.cap // _BATCH) else ""
+
+    def enter(self, *, batch: bool) -> Place:
+        """A place, to be left. Raises Overloaded where there is no room."""
+        if code := self.lacking(batch=batch):
+            raise no_room(code)
+        return Place(self, batch)
+
+
+class Place:
+    """That of one submission, until it leaves."""
+
+    __slots__ = ("_admission", "_batch", "_left")
+
+    def __init__(self, admission: Admission, batch: bool):
+        self._admission = admission
+        self._batch = batch
+        self._left = False
+        self._count(1)
 
     def turn_into_batch(self) -> None:
         """Who came in as live traffic is a batch, as is known only now. Raises Overloaded, and then nothing changed."""
-        self._live -= 1
-        try:
-            self.enter(batch=True)
-        except Overloaded:
-            self._live += 1
-            raise
+        if self._batch:
+            return
+        self._count(-1)
+        code = self._admission.lacking(batch=True)
+        self._batch = not code
+        self._count(1)
+        if code:
+            raise no_room(code)
 
-    def leave(self, *, batch: bool) -> None:
-        if batch:
-            self._batch -= 1
+    def leave(self) -> None:
+        """Once is enough."""
+        if not self._left:
+            self._left = True
+            self._count(-1)
+
+    def _count(self, many: int) -> None:
+        if self._batch:
+            self._admission.batch += many
         else:
-            self._live -= 1
+            self._admission.live += many

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import random
-import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
 import structlog
@@ -32,11 +30,14 @@ from gateway.web.api.status import STATUS_ROUTES
 from gateway.web.auth import ANONYMOUS, Caller, Keyring, Role, digest
 from gateway.web.brake import Brake, feel
 from gateway.web.dialects import DIALECT_ROUTES, learn
+from gateway.web.door import Door
+from gateway.web.doorkeeper import DOORKEEPER, Doorkeeper
 from gateway.web.endpoint import DESK, Desk, Endpoint, Visit
 from gateway.web.metrics import Metrics
 from gateway.web.problems import as_problem
 from gateway.web.room import SHARE, Room, Share
 from gateway.web.signature import admit_signed
+from gateway.web.stamps import request_id, server_timing
 
 log = structlog.get_logger("modgate.web")
 
@@ -87,6 +88,7 @@ def _desk(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
             allowances = Allowances(service.purse.today, service.rates.take)
             spoken, room = learn(service.taxonomy), Room(config.limits.held)
             app[DESK] = desk = Desk(service, keyring, metrics, spoken, admission, allowances, room)
+            app[DOORKEEPER] = keeper = Doorkeeper(keyring, admission, metrics, endpoints())
             await _renew_keys(desk)
             await service.spends.sync()
             always: list[Coroutine[Any, Any, None]] = [
@@ -94,6 +96,7 @@ def _desk(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
                 _follow_policies(desk),
                 feel(Brake(admission), metrics.lagged),
                 metrics.gathered.keep_handing_over(),
+                keeper.keep_telling(),
                 service.payer.run(),
             ]
             if service.hints:
@@ -125,15 +128,19 @@ async def _frame(request: web.Request, handler: Handler) -> web.StreamResponse:
     desk = request.app[DESK]
     wait = desk.service.config.limits.wait
     request[SHARE] = share = Share(desk.room, started + wait * _FOR_THE_BODY)
-    visit = Visit(request, desk, ANONYMOUS, _request_id(request), started + wait, share)
+    name = request_id(request.headers.get("X-Request-Id", ""))
+    place = request.protocol.left() if isinstance(request.protocol, Door) else None
+    visit = Visit(request, desk, ANONYMOUS, name, started + wait, share, place)
     try:
         response = await _answered(visit, endpoint, handler)
     finally:
         share.give_back()
+        if visit.place:
+            visit.place.leave()
     took = (time.perf_counter() - started) * 1000
     route = endpoint.path if endpoint else "unknown"
     response.headers["X-Request-Id"] = visit.id
-    response.headers["Server-Timing"] = _server_timing(took, visit.timings)
+    response.headers["Server-Timing"] = server_timing(took, visit.timings)
     desk.metrics.request(route, response.status, took / 1000)
     log.info(
         "request",
@@ -186,22 +193,18 @@ async def _go_on(request: web.Request) -> None:
 
 async def _admitted(visit: Visit, endpoint: Endpoint) -> web.StreamResponse:
     """Count it, or refuse it before a byte of its body is read."""
-    desk, batch = visit.desk, visit.caller.batch
+    desk = visit.desk
     if not endpoint.signed:
         await desk.allowances.take(visit.caller)
-    desk.admission.enter(batch=batch)
-    try:
-        if EXPECT in visit.request.headers:
-            await _go_on(visit.request)
-        if endpoint.signed:  # what was signed is the body too, so only here, where there is room for it
-            visit.caller = await admit_signed(visit.request, desk.keyring, endpoint.roles, endpoint.signed)
-            await desk.allowances.take(visit.caller)
-            if visit.caller.batch:
-                desk.admission.turn_into_batch()
-                batch = True
-        return await endpoint.handle(visit)
-    finally:
-        desk.admission.leave(batch=batch)
+    visit.place = visit.place or desk.admission.enter(batch=visit.caller.batch)
+    if EXPECT in visit.request.headers:
+        await _go_on(visit.request)
+    if endpoint.signed:  # what was signed is the body too, so only here, where there is room for it
+        visit.caller = await admit_signed(visit.request, desk.keyring, endpoint.roles, endpoint.signed)
+        await desk.allowances.take(visit.caller)
+    if visit.caller.batch:
+        visit.place.turn_into_batch()
+    return await endpoint.handle(visit)
 
 
 def _plain_http(error: web.HTTPException, visit: Visit) -> RequestError:
@@ -212,19 +215,6 @@ def _plain_http(error: web.HTTPException, visit: Visit) -> RequestError:
         detail = f"{visit.request.method} is not for this address."
         return NotAllowed("method_not_allowed", detail, allow=error.headers.get("Allow", ""))
     return BadContent("bad_request", f"{error.reason}.", hint="Let your HTTP client write the request.")
-
-
-def _request_id(request: web.Request) -> str:
-    """The caller's, if it is harmless to log and to send back; else a new one."""
-    given = request.headers.get("X-Request-Id", "")
-    if given and re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given):
-        return given
-    return f"req_{random.getrandbits(96):024x}"  # a name, not a secret
-
-
-def _server_timing(total: float, timings: Mapping[str, float]) -> str:
-    vendors, policy = timings.get("vendors", 0.0), timings.get("policy", 0.0)
-    return f"total;dur={total:.2f}, vendors;dur={vendors:.2f}, policy;dur={policy:.2f}"
 
 
 def _fixed_keys(config: Config) -> dict[str, Caller] | None:

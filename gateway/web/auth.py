@@ -40,6 +40,7 @@ class Caller:
 ANONYMOUS = Caller("anonymous", "default", frozenset(Role))
 
 _OWN_HEADERS = ("X-API-Key", "Ocp-Apim-Subscription-Key")  # the second is what clients of a dialect send
+KEY_HEADERS = ("Authorization", *_OWN_HEADERS)
 
 _HINT = "Send Authorization: Bearer KEY or X-API-Key: KEY."
 
@@ -72,13 +73,17 @@ class Keyring:
         """The caller, if the key is good and has one of the roles. Raises Unauthorized or Forbidden."""
         if self._fixed is None:
             return ANONYMOUS
-        key = presented(request)
+        key = presented(request.headers)
         if not key:
             raise Unauthorized("missing_key", "This needs an API key.", hint=_HINT)
         caller = self._find(digest(key))
         if caller is None:
             raise Unauthorized("unknown_key", "This API key is not known here.", hint=_HINT)
         return self.permit(caller, roles)
+
+    def whose(self, key: str) -> Caller | None:
+        """Whoever has this key; None where nobody has, and one is asked for."""
+        return ANONYMOUS if self._fixed is None else self._find(digest(key))
 
     def signer(self, name: str) -> tuple[str, Caller]:
         """The key of this name in clear, and whose it is. Raises Unauthorized."""
@@ -106,8 +111,9 @@ class Keyring:
         return found
 
 
-def presented(request: web.Request) -> str:
-    """The key in Authorization: Bearer or in a header of its own, or nothing."""
-    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    own = (request.headers.get(name, "").strip() for name in _OWN_HEADERS)
+def presented(headers: Mapping[str, str]) -> str:
+    """The key in Authorization: Bearer or in a header of its own, or nothing. No other headers are looked at than
+    KEY_HEADERS."""
+    scheme, _, key = headers.get("Authorization", "").partition(" ")
+    own = (headers.get(name, "").strip() for name in _OWN_HEADERS)
     return key.strip() if scheme.lower() == "bearer" else next(filter(None, own), "")
