@@ -73,6 +73,7 @@ class Inverse:
         self._means = {label: file.labels[label] for label in parents}
         self._parents = parents
         self._taxonomy = taxonomy
+        self._exact = {slug: self._told_by(slug) for slug in taxonomy.categories}
         self._words = {slug: tuple(self._exactly(slug) or self._nearly(slug)) for slug in taxonomy.categories}
         self._wider = {slug for slug in taxonomy.categories if not self._exactly(slug) and self._above(slug)}
         self._beside = {slug for slug in taxonomy.categories if not (self._above(slug) or self._narrower(slug))}
@@ -178,6 +179,9 @@ class Inverse:
         return next(filter(None, map(self._exactly, kin(slug))), ())
 
     def _exactly(self, slug: str) -> tuple[str, ...]:
+        return self._exact[slug]
+
+    def _told_by(self, slug: str) -> tuple[str, ...]:
         """The label that means this category or else may be about it: the one that says least, nearest to the top."""
         means = [label for label, meaning in self._means.items() if slug in meaning.scored]
         about = [label for label, meaning in self._means.items() if slug in meaning.also]

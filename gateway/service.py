@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gateway import paths, registry
 from gateway.adapter import Adapter, LocalAdapter, Transport
@@ -41,8 +43,6 @@ from gateway.policy.book import PolicyBook
 from gateway.policy.messages import Messages
 from gateway.policytools.own import try_own
 from gateway.replicas.answers import SharedAnswers
-from gateway.replicas.hints import Hints
-from gateway.replicas.line import Line
 from gateway.replicas.purse import Purse
 from gateway.replicas.rates import Rates
 from gateway.replicas.versions import version_of
@@ -54,6 +54,10 @@ from gateway.store.replays import Replays
 from gateway.store.spends import Spends
 from gateway.taxonomy import Taxonomy
 from gateway.witness import Witness
+
+if TYPE_CHECKING:  # a client is loaded where there is a Redis only
+    from gateway.replicas.hints import Hints
+    from gateway.replicas.line import Line
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ async def open_service(config: Config, witness: Witness | None = None) -> AsyncI
         senders = await stack.enter_async_context(open_senders(config))
         line = await _open_line(config, witness, stack)
         versions = _versions(config)
-        hints = Hints(line, versions) if line else None
+        hints = _hints(line, versions) if line else None
         providers = make_providers(config, tables, senders, witness, hints)
         routes = lay_routes(config, providers)
         compares = any(leg.near is not None for route in routes.values() for leg in route.legs.values())
@@ -181,10 +185,15 @@ def _policies(config: Config, taxonomy: Taxonomy, history: History) -> PolicyBoo
 async def _open_line(config: Config, witness: Witness, stack: AsyncExitStack) -> Line | None:
     if config.storage.redis is None:
         return None
-    line = Line(config.storage.redis.get_secret_value(), witness)
+    line: Line = import_module("gateway.replicas.line").Line(config.storage.redis.get_secret_value(), witness)
     stack.push_async_callback(line.close)
     await line.open()
     return line
+
+
+def _hints(line: Line, versions: Mapping[str, str]) -> Hints:
+    hints: Hints = import_module("gateway.replicas.hints").Hints(line, versions)
+    return hints
 
 
 def _versions(config: Config) -> dict[str, str]:

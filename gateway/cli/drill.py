@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,7 +18,6 @@ from rich.table import Table
 from gateway.cli.common import ConfigOption, JsonOption, configuration, print_json, stderr, stdout
 from gateway.cli.drilling.figures import PHASES, debt_between, figures, findings
 from gateway.cli.drilling.gateway import Gateway
-from gateway.cli.drilling.page import page
 from gateway.cli.drilling.traffic import LOST_AFTER, Traffic
 from gateway.dispatch.rehearsal import Scenario
 from gateway.drills import LONGEST
@@ -68,7 +68,7 @@ def drill(
     with nullcontext() if quiet else stderr.status(f"{scenario.value} of {provider}: {2 * seconds:.0f} s …"):
         report, traffic = asyncio.run(hold(plan, key))
     if out is not None:
-        _write(out, page(report, traffic.sent))
+        _write(out, import_module("gateway.cli.drilling.page").page(report, traffic.sent))
     print_json(report) if as_json else show(report)
     raise typer.Exit(0 if report["ok"] else 1)
 

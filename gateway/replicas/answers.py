@@ -16,7 +16,7 @@ from msgspec.json import Decoder, Encoder
 
 from gateway.dispatch.memory import Key
 from gateway.domain import FULL, Reading, Signal
-from gateway.replicas.line import Line, NoAnswer
+from gateway.replicas.asking import Asked, NoAnswer
 
 LARGEST = 256 * 1024  # bytes of an entry: the longest documented answer of any vendor is some 30 kB
 _READING = Decoder(Reading)
@@ -28,7 +28,7 @@ _LOOK = "return {redis.call('GETRANGE', KEYS[1], 0, ARGV[1]), redis.call('PTTL',
 class SharedAnswers:
     """`versions` says of each provider, by its name, which settings and table make its answers what they are."""
 
-    def __init__(self, line: Line, ttl: float, versions: Mapping[str, str]):
+    def __init__(self, line: Asked, ttl: float, versions: Mapping[str, str]):
         self._line = line
         self._ttl = ttl
         self._versions = versions

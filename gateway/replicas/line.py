@@ -12,13 +12,13 @@ import random
 from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Any, Literal
+from typing import Any
 
 from redis.asyncio import Connection
 from redis.asyncio.connection import parse_url
 from redis.exceptions import ConnectionError, RedisError, ResponseError
 
-from gateway.errors import GatewayError
+from gateway.replicas.asking import Command, NoAnswer, Purpose
 from gateway.witness import Witness
 
 PATIENCE = 0.05  # seconds for a batch; twice that is the longest anybody waits
@@ -31,17 +31,6 @@ _MOST_WAITING = 256  # commands; what comes beyond that gets no answer
 _NOT_YET = "not connected yet"
 # No connection, no answer in time (an OSError too), and what the client makes of a server that speaks nonsense
 FAULTS = (RedisError, OSError, ValueError, LookupError, TypeError, AttributeError)
-
-Purpose = Literal["cache", "rate", "spend", "hint"]
-Command = tuple[str | bytes | int | float, ...]
-
-
-class NoAnswer(GatewayError):
-    """Redis said nothing that is of use. `why`: lost · slow · full · refused, the last being an error it answered."""
-
-    def __init__(self, why: str):
-        super().__init__(why)
-        self.why = why
 
 
 class _Ask:

@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 
-from gateway.replicas.line import Line, NoAnswer
+from gateway.replicas.asking import Asked, NoAnswer
 
 _DAY = 86_400  # seconds
 
@@ -19,7 +19,7 @@ _DAY = 86_400  # seconds
 class Purse:
     """`add` and `today` are those of the database's own count. With a `line` of None that is all there is."""
 
-    def __init__(self, add: Callable[[str, float], None], today: Callable[[str], float], line: Line | None):
+    def __init__(self, add: Callable[[str, float], None], today: Callable[[str], float], line: Asked | None):
         self._add = add
         self._today = today
         self._line = line
@@ -52,12 +52,12 @@ class Purse:
             return known
         return max(known, self._sum(told, self._line))
 
-    def _tell(self, line: Line, key: str) -> None:
+    def _tell(self, line: Asked, key: str) -> None:
         line.tell("spend", "HSET", _name(key), self._writer, self._mine.get(key, 0.0))
         line.tell("spend", "EXPIRE", _name(key), 2 * _DAY)
 
     @staticmethod
-    def _sum(told: Sequence[bytes], line: Line) -> float:
+    def _sum(told: Sequence[bytes], line: Asked) -> float:
         """Of all that are amounts of money."""
         total = 0.0
         for written in told:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 from gateway.dispatch.limits import RateLimit
-from gateway.replicas.line import Line, NoAnswer
+from gateway.replicas.asking import Asked, NoAnswer
 
 # KEYS[1] holds when the next request would be due, were all evenly spaced; ARGV are seconds: the gap between two, and
 # how early one may come. What is no such number, or farther off than it can be, is put right. 14 digits, which is what
@@ -36,7 +36,7 @@ return '0'
 class Rates:
     """With a `line` of None each process counts for itself."""
 
-    def __init__(self, line: Line | None):
+    def __init__(self, line: Asked | None):
         self._line = line
         self._limits: dict[tuple[str, float], RateLimit] = {}
 

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-HEAVY = {"alembic", "boto3", "mako", "numpy", "onnxruntime", "openai", "polars", "pyarrow"}
+HEAVY = {"alembic", "boto3", "jinja2", "mako", "numpy", "onnxruntime", "openai", "polars", "pyarrow", "redis"}
 
 
 def test_nothing_heavy_is_loaded_that_only_some_need():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.domain import Action, Modality, Role, State
 
@@ -24,7 +24,13 @@ Status = Literal[
 Share = float | None  # 0..1; null where nobody looked, never 0
 
 
-class ReasonOut(BaseModel):
+class _Out(BaseModel):
+    """Made when it is asked for first: a gateway that nobody asks to describe itself does without."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class ReasonOut(_Out):
     """Why it is no plain allow, the weightiest first. `code` is for programs, `message` for the author."""
 
     code: str
@@ -37,7 +43,7 @@ class ReasonOut(BaseModel):
     message: str
 
 
-class CategoryOut(BaseModel):
+class CategoryOut(_Out):
     """One category over all inputs, and what each provider scored."""
 
     score: Share
@@ -46,7 +52,7 @@ class CategoryOut(BaseModel):
     providers: dict[str, float]
 
 
-class LabelOut(BaseModel):
+class LabelOut(_Out):
     """A thing that a provider named, in its own word."""
 
     name: str
@@ -56,7 +62,7 @@ class LabelOut(BaseModel):
     input: int
 
 
-class InputOut(BaseModel):
+class InputOut(_Out):
     """One text or image of the submission, by its place in it."""
 
     index: int
@@ -64,7 +70,7 @@ class InputOut(BaseModel):
     action: Action
 
 
-class ProviderOut(BaseModel):
+class ProviderOut(_Out):
     """What came of one question to one provider."""
 
     name: str
@@ -80,14 +86,14 @@ class ProviderOut(BaseModel):
     like: dict[str, Any] = Field(default={}, description="The nearly equal picture that this is the answer about.")
 
 
-class CoverageOut(BaseModel):
+class CoverageOut(_Out):
     """Which categories the policy wants looked for, and for which of them nobody did."""
 
     required: list[str]
     missing: list[str]
 
 
-class PolicyOut(BaseModel):
+class PolicyOut(_Out):
     """Which policy decided; `hash` is its identity."""
 
     name: str
@@ -97,7 +103,7 @@ class PolicyOut(BaseModel):
     overlays: list[str]
 
 
-class DecisionOut(BaseModel):
+class DecisionOut(_Out):
     """What was decided, and why."""
 
     id: str

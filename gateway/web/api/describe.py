@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
 import orjson
 from aiohttp import web
-from jinja2 import Environment, PackageLoader
 from pydantic.json_schema import models_json_schema
 
 from gateway.web.endpoint import Endpoint, Visit
@@ -34,7 +34,8 @@ def describe_routes(routes: Sequence[Endpoint]) -> list[Endpoint]:
         return web.Response(body=_openapi(), content_type="application/json")
 
     async def docs(visit: Visit) -> web.Response:
-        page = _PAGES.get_template("docs.html").render(api=orjson.loads(_openapi()), asks_keys=visit.desk.keyring.asks)
+        show = import_module("gateway.web.api.page").page  # its templates' engine is loaded for who looks at it
+        page = show(orjson.loads(_openapi()), visit.desk.keyring.asks)
         return web.Response(text=page, content_type="text/html", headers={"Content-Security-Policy": _CSP})
 
     async def front(visit: Visit) -> web.Response:
@@ -52,7 +53,6 @@ def describe_routes(routes: Sequence[Endpoint]) -> list[Endpoint]:
     return described
 
 
-_PAGES = Environment(loader=PackageLoader("gateway.web", "pages"), autoescape=True)
 _CSP = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
