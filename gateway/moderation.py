@@ -272,7 +272,7 @@ def _newest(known: Sequence[Answer], heard: Sequence[Answer]) -> tuple[Answer, .
 
 
 def _degraded(answers: tuple[Answer, ...], decision: Decision) -> bool:
-    """Somebody in ask gave no usable answer, a required category is missing, or too few answered, for whatever reason."""
+    """Somebody in ask gave no usable answer, a required category is missing, or too few answered for any reason."""
     failed = any(answer.role is Role.ASK and answer.failure for answer in answers)
     return failed or bool(decision.coverage.missing) or any(reason.code in _SHORT for reason in decision.reasons)
 

@@ -12,7 +12,6 @@ _BATCH = 4  # a batch gets one in so many places
 _BUSY = 3 / 4  # of the places taken by live traffic, and batches get none
 _KEPT = 7 / 8  # of the places taken by anybody, and batches get none: live traffic comes in bursts
 
-
 _WORDS = {
     "overloaded": ("Too many submissions are under way.", "Wait, then send it again.", 1),
     "batch_waits": (
@@ -31,64 +30,51 @@ def no_room(code: str) -> Overloaded:
 
 
 class Admission:
-    """Gives places away. `cap` is how many there may be now, `most` how many ever."""
+    """`enter` before a submission, `leave` after it. `cap` is how many there may be now, `most` how many ever."""
 
     def __init__(self, most: int):
         self.most = most
         self.cap = most
-        self.live = 0
-        self.batch = 0
+        self._live = 0
+        self._batch = 0
 
     @property
     def in_flight(self) -> int:
-        return self.live + self.batch
+        return self._live + self._batch
 
-    def lacking(self, *, batch: bool) -> str:
-        """Why there is no room, as one of CODES; empty where there is."""
-        if self.in_flight >= self.cap:
+    def lacking(self, *, batch: bool, ahead: int = 0) -> str:
+        """Why there is no room behind so many that are still on their way in, as one of CODES; empty where there is.
+
+        Where a batch finds room, everybody does.
+        """
+        taken = self.in_flight + ahead
+        if taken >= self.cap:
             return "overloaded"
         if not batch:
             return ""
-        busy = self.live >= self.cap * _BUSY or self.in_flight >= self.cap * _KEPT
-        return "batch_waits" if busy or self.batch >= max(1, self.cap // _BATCH) else ""
+        busy = self._live + ahead >= self.cap * _BUSY or taken >= self.cap * _KEPT
+        return "batch_waits" if busy or self._batch >= max(1, self.cap // _BATCH) else ""
 
-    def enter(self, *, batch: bool) -> Place:
-        """A place, to be left. Raises Overloaded where there is no room."""
+    def enter(self, *, batch: bool) -> None:
+        """Raises Overloaded where there is no room."""
         if code := self.lacking(batch=batch):
             raise no_room(code)
-        return Place(self, batch)
-
-
-class Place:
-    """That of one submission, until it leaves."""
-
-    __slots__ = ("_admission", "_batch", "_left")
-
-    def __init__(self, admission: Admission, batch: bool):
-        self._admission = admission
-        self._batch = batch
-        self._left = False
-        self._count(1)
+        if batch:
+            self._batch += 1
+        else:
+            self._live += 1
 
     def turn_into_batch(self) -> None:
         """Who came in as live traffic is a batch, as is known only now. Raises Overloaded, and then nothing changed."""
-        if self._batch:
-            return
-        self._count(-1)
-        code = self._admission.lacking(batch=True)
-        self._batch = not code
-        self._count(1)
-        if code:
-            raise no_room(code)
+        self._live -= 1
+        try:
+            self.enter(batch=True)
+        except Overloaded:
+            self._live += 1
+            raise
 
-    def leave(self) -> None:
-        """Once is enough."""
-        if not self._left:
-            self._left = True
-            self._count(-1)
-
-    def _count(self, many: int) -> None:
-        if self._batch:
-            self._admission.batch += many
+    def leave(self, *, batch: bool) -> None:
+        if batch:
+            self._batch -= 1
         else:
-            self._admission.live += many
+            self._live -= 1

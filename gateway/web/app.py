@@ -124,19 +124,18 @@ def _tell_its_end(task: asyncio.Task[None]) -> None:
 @web.middleware
 async def _frame(request: web.Request, handler: Handler) -> web.StreamResponse:
     started = time.perf_counter()
+    if isinstance(request.protocol, Door):
+        request.protocol.arrived()
     endpoint = request.app[ENDPOINTS].get(handler)
     desk = request.app[DESK]
     wait = desk.service.config.limits.wait
     request[SHARE] = share = Share(desk.room, started + wait * _FOR_THE_BODY)
     name = request_id(request.headers.get("X-Request-Id", ""))
-    place = request.protocol.left() if isinstance(request.protocol, Door) else None
-    visit = Visit(request, desk, ANONYMOUS, name, started + wait, share, place)
+    visit = Visit(request, desk, ANONYMOUS, name, started + wait, share)
     try:
         response = await _answered(visit, endpoint, handler)
     finally:
         share.give_back()
-        if visit.place:
-            visit.place.leave()
     took = (time.perf_counter() - started) * 1000
     route = endpoint.path if endpoint else "unknown"
     response.headers["X-Request-Id"] = visit.id
@@ -193,18 +192,22 @@ async def _go_on(request: web.Request) -> None:
 
 async def _admitted(visit: Visit, endpoint: Endpoint) -> web.StreamResponse:
     """Count it, or refuse it before a byte of its body is read."""
-    desk = visit.desk
+    desk, batch = visit.desk, visit.caller.batch
     if not endpoint.signed:
         await desk.allowances.take(visit.caller)
-    visit.place = visit.place or desk.admission.enter(batch=visit.caller.batch)
-    if EXPECT in visit.request.headers:
-        await _go_on(visit.request)
-    if endpoint.signed:  # what was signed is the body too, so only here, where there is room for it
-        visit.caller = await admit_signed(visit.request, desk.keyring, endpoint.roles, endpoint.signed)
-        await desk.allowances.take(visit.caller)
-    if visit.caller.batch:
-        visit.place.turn_into_batch()
-    return await endpoint.handle(visit)
+    desk.admission.enter(batch=batch)
+    try:
+        if EXPECT in visit.request.headers:
+            await _go_on(visit.request)
+        if endpoint.signed:  # what was signed is the body too, so only here, where there is room for it
+            visit.caller = await admit_signed(visit.request, desk.keyring, endpoint.roles, endpoint.signed)
+            await desk.allowances.take(visit.caller)
+            if visit.caller.batch:
+                desk.admission.turn_into_batch()
+                batch = True
+        return await endpoint.handle(visit)
+    finally:
+        desk.admission.leave(batch=batch)
 
 
 def _plain_http(error: web.HTTPException, visit: Visit) -> RequestError:

@@ -3,8 +3,8 @@
 Under a flood refusals are most of the work, and one in the frame, behind a parser, two tasks and a log line, costs four
 times what it costs here (measured 2026-11). So a submission that is written plainly, with a key that is known, on a
 connection with nothing else under way, is answered with bytes that were made ready at the start, and its body is thrown
-away as it comes in. Where there is room it gets its place here: what comes in the same moment would all be let in
-otherwise, to be refused in the frame.
+away as it comes in. Those let in are counted until the frame has them: what comes in the same moment would all get in
+otherwise, to be refused there. As long as there is room for everybody, that is all that is done here.
 
 All else goes on to the frame, which says the same by the same words: what has no key that is known, is sent in chunks
 or behind another request, asks before it sends its body, or is written in any unusual way. Rates are not counted for
@@ -19,10 +19,11 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.web.admission import Place
+from gateway.errors import BadContent
 from gateway.web.auth import ANONYMOUS, KEY_HEADERS, presented
 from gateway.web.doorkeeper import DOORKEEPER, Doorkeeper
-from gateway.web.stamps import request_id
+from gateway.web.problems import as_problem
+from gateway.web.stamps import request_id, server_timing
 
 _LENGTH, _ID = b"\r\ncontent-length:", b"\r\nx-request-id:"
 _HOST, _EXPECT = b"\r\nhost:", b"\r\nexpect:"
@@ -35,76 +36,85 @@ _FIELDS = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r
 
 
 class Door(web.RequestHandler):
-    """A connection. Of the request that came last, `_due` are the bytes still to come; None for good once that cannot
-    be known. They are thrown away where it is `_refused`. `_place` is what it got here, until the frame has it."""
+    """A connection. `_unread` bytes are still to come of the body of what was refused. It is `_midway` while a head has
+    not come in as a whole, and `_counted` while the frame has still to look at a request."""
 
-    __slots__ = ("_due", "_keeper", "_place", "_refused")
+    __slots__ = ("_counted", "_keeper", "_midway", "_unread")
 
     def __init__(self, keeper: Doorkeeper, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._keeper = keeper
-        self._due: int | None = 0
-        self._refused = False
-        self._place: Place | None = None
+        self._unread = 0
+        self._midway = False
+        self._counted = False
 
     def data_received(self, data: bytes) -> None:
         """Some bytes of the caller's; none where aiohttp looks again at what it has."""
-        if data and self._due == 0:
-            self._refused = self._begins(data)
-            if self._refused:
+        if self._unread:
+            data, self._unread = data[self._unread :], max(0, self._unread - len(data))
+            if not data:
                 return
-        elif self._due:
-            if self._refused:
-                self._throw_away(data)
-                return
-            self._due = self._due - len(data) if len(data) <= self._due else None
+        idle = self._idle
+        if idle and not self._midway and self._keeper.presses and self._refuses(data):
+            return
         super().data_received(data)
+        if idle and self._messages:
+            self._midway, self._counted = False, True
+            self._keeper.coming += 1
+        elif idle and data:
+            self._midway = True
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        if place := self.left():
-            place.leave()
+        self.arrived()
         super().connection_lost(exc)
 
-    def left(self) -> Place | None:
-        """What the request got here goes on with it."""
-        place, self._place = self._place, None
-        return place
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """What is no HTTP never comes to the frame: aiohttp calls this, and would itself tell it in plain text."""
+        if status != 400:
+            return super().handle_error(request, status, exc, message)
+        name = request_id("")
+        why = (message or "").strip().split("\n")[0].rstrip(".:")[:200]
+        hint = "Let an HTTP client write the request. No line of its head may be over 8 KB."
+        response = as_problem(BadContent("malformed_http", f"This is no HTTP: {why}.", hint=hint), name)
+        response.headers["X-Request-Id"] = name
+        response.headers["Server-Timing"] = server_timing(0.0, {})
+        response.force_close()
+        self._keeper.malformed(name, exc)
+        return response
 
-    def _begins(self, data: bytes) -> bool:
-        """A request. Whether it is refused here; a submission that is not has its place."""
-        begun, keeper = time.perf_counter(), self._keeper
-        head = _head(data)
-        self._due = _to_come(data, head)
-        address = keeper.address(data)
-        if address is None:
-            return False
-        caller = ANONYMOUS if address.signed else keeper.keyring.whose(_key(data, head))
-        if caller is None:
-            return False
-        code = keeper.admission.lacking(batch=caller.batch)
-        if not code:
-            self._place = self._place or keeper.admission.enter(batch=caller.batch)
-            return False
-        line, due = self.transport, self._due
-        if line is None or due is None or due > _MOST or not (self._idle and _plain(data, head)):
-            return False
-        refusal, name = address.refusals[code], request_id(_field(data, head, _ID))
-        line.write(refusal.told(name, time.perf_counter() - begun))
-        keeper.refused(refusal, time.perf_counter() - begun)
-        return True
-
-    def _throw_away(self, data: bytes) -> None:
-        """Of the body of what was refused. Behind it the next request may begin."""
-        here, self._due = self._due or 0, max(0, (self._due or 0) - len(data))
-        if len(data) > here:
-            self.data_received(data[here:])
+    def arrived(self) -> None:
+        """The frame has it."""
+        if self._counted:
+            self._counted = False
+            self._keeper.coming -= 1
 
     @property
     def _idle(self) -> bool:
         """Nothing is under way here, nor held back, nor is this the end."""
-        waiting = self._waiter is not None and not self._waiter.done()
-        ending = self._close or self._force_close
-        return (waiting or not self._request_count) and not (ending or self._upgraded or self.writing_paused)
+        waiter = self._waiter
+        waiting = not self._request_count if waiter is None else not waiter.done()
+        return waiting and not (self._close or self._force_close or self._upgraded or self.writing_paused)
+
+    def _refuses(self, data: bytes) -> bool:
+        """Whether the request that begins here is refused here."""
+        begun, keeper = time.perf_counter(), self._keeper
+        address = keeper.address(data)
+        if address is None or self.transport is None:
+            return False
+        head = _head(data)
+        caller = ANONYMOUS if address.signed else keeper.keyring.whose(_key(data, head))
+        code = "" if caller is None else keeper.lacking(caller)
+        unread = _to_come(data, head)
+        if not code or unread is None or unread > _MOST or not _plain(data, head):
+            return False
+        refusal, name = address.refusals[code], request_id(_field(data, head, _ID))
+        self._unread = unread
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        self.transport.write(refusal.told(name, time.perf_counter() - begun))
+        keeper.refused(refusal, time.perf_counter() - begun)
+        return True
 
 
 def _head(data: bytes) -> bytes:

@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 
 from gateway.web.admission import CODES, Admission, no_room
-from gateway.web.auth import Keyring
+from gateway.web.auth import Caller, Keyring
 from gateway.web.endpoint import Endpoint
 from gateway.web.metrics import Metrics
 from gateway.web.stamps import server_timing
@@ -53,14 +53,25 @@ class Address:
 
 
 class Doorkeeper:
-    """Knows those addresses and who has a key, and counts whom it refused."""
+    """Knows those addresses and who has a key, and counts whom it refused. `coming` are those let in whom the frame has
+    still to look at."""
 
     def __init__(self, keyring: Keyring, admission: Admission, metrics: Metrics, endpoints: Iterable[Endpoint]):
         self.keyring = keyring
-        self.admission = admission
+        self.coming = 0
+        self._admission = admission
         self._metrics = metrics
         self._addresses = {each.path.encode(): Address(each) for each in endpoints if each.admitted}
         self._untold: Counter[tuple[str, str]] = Counter()
+
+    @property
+    def presses(self) -> bool:
+        """Somebody would find no room now."""
+        return bool(self._admission.lacking(batch=True, ahead=self.coming))
+
+    def lacking(self, caller: Caller) -> str:
+        """Why there is no room for this caller's; empty where there is."""
+        return self._admission.lacking(batch=caller.batch, ahead=self.coming)
 
     def address(self, data: bytes) -> Address | None:
         """That of the submission which begins here; None where it is no submission, as far as one can see."""
@@ -74,6 +85,11 @@ class Doorkeeper:
         self._metrics.request(refusal.route, refusal.status, seconds)
         self._metrics.refused(refusal.code)
         self._untold[refusal.route, refusal.code] += 1
+
+    def malformed(self, request_id: str, error: BaseException | None) -> None:
+        """Something came that is no HTTP. Its bytes are nobody's business but the sender's."""
+        self._metrics.request("unknown", 400, 0.0)
+        log.info("malformed_http", id=request_id, error=type(error).__name__)
 
     async def keep_telling(self) -> None:
         """For ever: a log line for each address at which somebody was refused."""

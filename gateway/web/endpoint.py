@@ -13,7 +13,7 @@ from gateway.errors import RequestError
 from gateway.intake import Intake
 from gateway.inverse import Inverse
 from gateway.service import Service
-from gateway.web.admission import Admission, Place
+from gateway.web.admission import Admission
 from gateway.web.allowance import Allowances
 from gateway.web.auth import Caller, Keyring, Role
 from gateway.web.metrics import Metrics
@@ -46,8 +46,7 @@ class Visit:
     """One request on its way. `caller` is anonymous where no keys are asked; `note` goes into the log line.
 
     After `until`, on the clock of time.perf_counter, nobody is asked about it any more. `share` is the room that its
-    body takes, given back once no more than its content is held; `place` that among the submissions under way, which it
-    may have had at the door already.
+    body takes, given back once no more than its content is held.
     """
 
     request: web.Request
@@ -56,7 +55,6 @@ class Visit:
     id: str
     until: float
     share: Share
-    place: Place | None = None
     timings: dict[str, float] = field(default_factory=dict)  # milliseconds, for Server-Timing
     note: dict[str, Any] = field(default_factory=dict)
 

@@ -14,74 +14,64 @@ from tests.waiting import until
 
 
 def entered(admission, many, batch=False):
-    """The places they got, and with which codes the others got none."""
-    places, codes = [], set()
-    for _ in range(many):
+    """How many of them got in, and with which codes the others did not."""
+    codes = set()
+    for done in range(many):
         try:
-            places.append(admission.enter(batch=batch))
+            admission.enter(batch=batch)
         except Overloaded as refused:
             codes.add(refused.code)
-            break
-    return places, codes
-
-
-def count(admission, many, batch=False):
-    places, codes = entered(admission, many, batch)
-    return len(places), codes
+            return done, codes
+    return many, codes
 
 
 def test_live_traffic_may_have_all_of_it():
     admission = Admission(8)
-    places, codes = entered(admission, 20)
-    assert (len(places), codes) == (8, {"overloaded"})
-    places[0].leave()
-    places[0].leave()
-    assert count(admission, 20) == (1, {"overloaded"})
+    assert entered(admission, 20) == (8, {"overloaded"})
+    admission.leave(batch=False)
+    assert entered(admission, 20) == (1, {"overloaded"})
 
 
 def test_a_batch_gets_a_quarter():
     admission = Admission(8)
-    batches, codes = entered(admission, 20, batch=True)
-    assert (len(batches), codes) == (2, {"batch_waits"})
-    assert count(admission, 20) == (6, {"overloaded"})
-    batches[0].leave()
-    assert count(admission, 1) == (1, set())
+    assert entered(admission, 20, batch=True) == (2, {"batch_waits"})
+    assert entered(admission, 20) == (6, {"overloaded"})
+    admission.leave(batch=True)
+    assert entered(admission, 1) == (1, set())
 
 
 def test_a_batch_gets_nothing_while_live_traffic_fills_three_quarters():
     admission = Admission(8)
-    places, _ = entered(admission, 6)
-    assert count(admission, 1, batch=True) == (0, {"batch_waits"})
-    places[0].leave()
-    assert count(admission, 1, batch=True) == (1, set())
+    entered(admission, 6)
+    assert entered(admission, 1, batch=True) == (0, {"batch_waits"})
+    admission.leave(batch=False)
+    assert entered(admission, 1, batch=True) == (1, set())
 
 
 def test_who_turns_out_to_be_a_batch_counts_as_one_or_stays_what_it_was():
     admission = Admission(8)
-    places, _ = entered(admission, 7)
+    entered(admission, 7)
     with pytest.raises(Overloaded):
-        places[0].turn_into_batch()
-    assert (admission.live, admission.batch) == (7, 0)
-    places.pop().leave()
-    for _ in range(2):
-        places[0].turn_into_batch()
-    assert (admission.live, admission.batch) == (5, 1)
-    for place in places:
-        place.leave()
-    assert count(admission, 20) == (8, {"overloaded"})
+        admission.turn_into_batch()
+    admission.leave(batch=False)
+    admission.turn_into_batch()
+    assert admission.in_flight == 6
+    for batch in (True, *[False] * 5):
+        admission.leave(batch=batch)
+    assert entered(admission, 20) == (8, {"overloaded"})
 
 
 def test_it_needs_no_second_place_for_that():
     alone = Admission(1)
-    place = alone.enter(batch=False)
-    place.turn_into_batch()
-    place.leave()
+    entered(alone, 1)
+    alone.turn_into_batch()
+    alone.leave(batch=True)
     assert alone.in_flight == 0
 
 
 @pytest.mark.parametrize("most", [1, 2, 3])
 def test_a_batch_gets_through_where_there_is_hardly_any_room(most):
-    assert len(entered(Admission(most), 5, batch=True)[0]) == 1
+    assert entered(Admission(most), 5, batch=True)[0] == 1
 
 
 @pytest.mark.parametrize("load", [0.5, 0.7, 0.75, 0.8, 1.0, 3.0])
@@ -98,13 +88,13 @@ def goodput(load, *, flooded, seed=7, places=64, seconds=20.0, takes=0.1):
     while at < seconds:
         at += 0.001
         while leaving and leaving[0][0] <= at:
-            leaving.pop(0)[1].leave()
-        if flooded:
-            leaving += [(at + takes, place) for place in entered(admission, 1, batch=True)[0]]
+            admission.leave(batch=leaving.pop(0)[1])
+        if flooded and entered(admission, 1, batch=True)[0]:
+            leaving.append((at + takes, True))
         while next_live <= at:
             next_live += rng.expovariate(live_rate)
-            for place in entered(admission, 1)[0]:
-                leaving.append((at + takes, place))
+            if entered(admission, 1)[0]:
+                leaving.append((at + takes, False))
                 done += 1
     return done
 

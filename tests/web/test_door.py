@@ -206,13 +206,29 @@ async def test_the_body_of_what_was_refused_is_thrown_away_as_it_comes(busy, siz
         assert (await line.ask(next_one))[0] == 200
 
 
-async def test_two_requests_in_one_piece_are_for_the_frame_and_so_is_what_follows(busy):
+async def test_two_requests_in_one_piece_are_for_the_frame(busy):
     await busy.fill()
     async with busy.line() as line:
         await line.send(request() + request(key="no-key") + request())
-        assert [(await line.hear())[0] for _ in range(3)] == [503, 401, 503]
+        heard = [await line.hear() for _ in range(3)]
+        assert [(status, at_the_door(headers)) for status, headers, _ in heard] == [
+            (503, False),
+            (401, False),
+            (503, False),
+        ]
         status, headers, _ = await line.ask(request())
+        assert (status, at_the_door(headers)) == (503, True)
+
+
+@pytest.mark.parametrize("cut", [3, 40, 120])
+async def test_a_head_that_comes_in_pieces_is_for_the_frame(busy, cut):
+    await busy.fill()
+    sent = request()
+    async with busy.line() as line:
+        status, headers, _ = await line.ask(sent[:cut], sent[cut:])
         assert (status, at_the_door(headers)) == (503, False)
+        status, headers, _ = await line.ask(sent)
+        assert (status, at_the_door(headers)) == (503, True)
 
 
 async def test_an_answer_does_not_overtake_another(busy):
@@ -251,6 +267,7 @@ MALFORMED = {
     "a space in a name": request(more="X Y: a\r\n"),
     "an end of line of its own": request(more="X-Y: a\n"),
     "a zero": request(more="X-Y: a\0b\r\n"),
+    "another protocol": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
 }
 
 
@@ -258,8 +275,20 @@ MALFORMED = {
 async def test_what_is_malformed_is_for_the_parser(busy, sent):
     await busy.fill()
     async with busy.line() as line:
-        status, headers, _ = await line.ask(sent)
-        assert (status, at_the_door(headers)) == (400, False)
+        status, headers, body = await line.ask(sent)
+        problem = json.loads(body)
+    assert (status, headers["content-type"]) == (400, "application/problem+json")
+    assert (problem["code"], problem["request_id"]) == ("malformed_http", headers["x-request-id"])
+    assert problem["detail"].startswith("This is no HTTP: ")
+    assert headers["server-timing"]
+
+
+async def test_a_line_that_is_too_long_is_told_so(busy):
+    async with busy.line() as line:
+        status, _, body = await line.ask(request(more=f"X-Y: {'a' * 9_000}\r\n"))
+    problem = json.loads(body)
+    assert (status, problem["code"]) == (400, "malformed_http")
+    assert "8190 bytes" in problem["detail"]
 
 
 async def test_it_is_counted_and_told_in_one_line(busy):
