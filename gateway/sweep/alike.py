@@ -16,7 +16,7 @@ import polars as pl
 
 from gateway.sweep.layout import GROUPED, Rows, is_alike
 from gateway.sweep.manifest import Group
-from gateway.sweep.numbers import Numbers, narrow, taken
+from gateway.sweep.numbers import Numbers, narrow, taken, told
 
 _MASKS = ("hits.", "unknown.")
 
@@ -44,8 +44,8 @@ class Alike:
 
     def made(self, made: Mapping[str, pl.Expr], rows: Rows | None) -> list[pl.Series]:
         """What is made of its columns, for each kind once."""
-        place = self._of(rows)
-        return [taken(values, place) for values in self.kinds.with_columns(**made).select(*made)]
+        values = self.kinds.with_columns_seq(**made).select_seq(*made)
+        return told(values, self._of(rows))
 
     def actions(self, rows: Rows | None) -> Counter[int]:
         """How many of these rows were decided how, of decisions with one input."""

@@ -36,5 +36,6 @@ def taken(mapped: Mapped, kind: str, what: pl.Expr) -> pl.LazyFrame:
     asked = {"row", *what.meta.root_names()}
     found = [mapped.column(f"found.{name}", rows).alias(name) for name in _KEPT if name in asked]
     if "name" in asked:
-        found.append(names.select(pl.col("name").repeat_by(pl.col("end") - pl.col("start")).explode()).to_series())
+        which = np.repeat(np.arange(names.height, dtype=np.uint32), names["end"] - names["start"])
+        found.append(names["name"].gather(pl.Series(which)))
     return pl.LazyFrame(found)

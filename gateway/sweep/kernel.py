@@ -19,7 +19,6 @@ from gateway.sweep.signals import FALSE, any_of
 Grid = npt.NDArray[np.bool_]  # a row each, and a column each name
 
 _KEPT = {Action.BLOCK: "kept.block", Action.REVIEW: "kept.review"}  # whether a reason that stays the same leads there
-_TOGETHER = 32  # answers that are told apart at once
 _NEVER = Possible(FALSE, steady=True)
 
 
@@ -117,7 +116,8 @@ class Case:
         told = flips.select_seq("row", **{f"{n}{side}": expr for n, side, expr in self._sides})
         after, before = (_grid(told, [f"{n}{side}" for n in range(len(self._told))]) for side in ("after", "before"))
         names = [rule for rule, _ in self._told]
-        return told.select("row", gained=_listed(names, after & ~before), lost=_listed(names, before & ~after))
+        gained, lost = _listed(names, after & ~before), _listed(names, before & ~after)
+        return pl.DataFrame([told["row"], gained.alias("gained"), lost.alias("lost")])
 
     @cached_property
     def _told(self) -> list[Key]:
@@ -163,16 +163,14 @@ def _action(asked: Mapping[Key, Possible], kept: Mapping[Action, pl.Expr] | None
 
 
 def _grid(told: pl.DataFrame, names: Sequence[str]) -> Grid:
-    return np.column_stack([told[name].to_numpy() for name in names]) if names else np.zeros((told.height, 0), np.bool_)
+    return np.column_stack([told[name].to_numpy() for name in names])
 
 
 def _listed(names: Sequence[str], which: Grid) -> pl.Series:
     """By row, those of the names that are true. Few rows differ in that: each list is made once."""
-    place = np.zeros(len(which), dtype=np.uint64)
-    for start in range(0, len(names), _TOGETHER):
-        few = which[:, start : start + _TOGETHER]
-        word = few @ (np.uint64(1) << np.arange(few.shape[1], dtype=np.uint64))
-        place = np.unique(place << np.uint64(_TOGETHER) | word, return_inverse=True)[1].astype(np.uint64)
-    kinds = which[np.unique(place, return_index=True)[1]]
-    lists = [sorted({name for name, true in zip(names, kind, strict=True) if true}) for kind in kinds]
-    return pl.Series(lists, dtype=pl.List(pl.String)).gather(pl.Series(place))
+    bits = np.packbits(which, axis=1)
+    kinds: dict[bytes, int] = {}
+    place = [kinds.setdefault(kind, len(kinds)) for kind in bits.view(f"V{bits.shape[1]}").ravel().tolist()]
+    first = np.unique(place, return_index=True)[1]
+    lists = [sorted({name for name, true in zip(names, kind, strict=True) if true}) for kind in which[first]]
+    return pl.Series(lists, dtype=pl.List(pl.String)).gather(place)

@@ -10,6 +10,8 @@ import polars as pl
 
 Numbers = npt.NDArray[np.unsignedinteger[Any]]
 
+_BYTE = 8  # bits
+
 
 def narrow(numbers: npt.NDArray[np.integer[Any]], most: int) -> Numbers:
     """In as few bytes as they need."""
@@ -28,6 +30,20 @@ def taken(values: pl.Series, numbers: Numbers) -> pl.Series:
         found = _taken(values.fill_null(values.drop_nulls()[0]), numbers)
         return pl.select(pl.when(known).then(found)).to_series().alias(values.name)
     return _taken(values, numbers)
+
+
+def told(values: pl.DataFrame, numbers: Numbers) -> list[pl.Series]:
+    """The same of several columns. Yes and no are taken together, eight in a byte: it is the taking that costs."""
+    flags = [one for one in values if one.dtype == pl.Boolean and not one.null_count() and one.n_unique() > 1]
+    names = {one.name for one in flags}
+    found = [taken(one, numbers) for one in values if one.name not in names]
+    for start in range(0, len(flags), _BYTE):
+        few = flags[start : start + _BYTE]
+        told = np.packbits(np.column_stack([one.to_numpy() for one in few]), axis=1, bitorder="little")
+        byte = pl.DataFrame({"byte": np.take(told[:, 0], numbers, mode="clip")})
+        flag = [((pl.col("byte") & 1 << n) > 0).alias(one.name) for n, one in enumerate(few)]
+        found += byte.select_seq(flag).get_columns()
+    return found
 
 
 def _taken(values: pl.Series, numbers: Numbers) -> pl.Series:

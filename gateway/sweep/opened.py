@@ -49,7 +49,7 @@ class Opened:
         place = self._all if rows is None else pl.Series("row", rows)
         ids = [one for one in self._ids(rows) if one.name in names] if not set(ID).isdisjoint(names) else []
         frame = pl.DataFrame([place, *ids, *once, *(self._column(name, rows) for name in here)])
-        return frame.with_columns_seq(**asked).drop(roots.difference(names), strict=False)
+        return frame.with_columns_seq(**asked).drop(roots.difference(names), strict=False) if asked else frame
 
     def _text(self, made: pl.Expr) -> bool:
         """Whether it is made of one column of texts that are told once."""

@@ -63,7 +63,7 @@ def swept(store: Store, plan: Plan, part: Part) -> Swept:
     sure, slow = decisions, decisions.head(0)
     if decisions["beyond"].any():
         sure, slow = decisions.filter(~pl.col("beyond")), decisions.filter("beyond")
-    flipped = sure.filter(_FLIPPED)
+    flipped = sure[np.flatnonzero(sure["old"].to_numpy() != sure["new"].to_numpy())]
     still = sum((Counter(one.still) for one in judged), Counter())
     ids = opened.ids(slow["row"].to_numpy()).rows() if slow.height else []
     return Swept(_counts(sure, flipped, still), _flips(opened, judged, flipped), ids)
@@ -121,8 +121,8 @@ def _suspects(opened: Opened, case: Case, narrow: pl.Expr, rows: Rows | None) ->
     several = opened.part.several > 0
     roots = {*narrow.meta.root_names(), *(("of",) if several else ())}
     frame = opened.columns(roots, rows, {name: expr for name, expr in case.made.items() if name in roots})
-    which = frame.filter(narrow | (pl.col("of") > 1) if several else narrow)
-    return which["row"].to_numpy()
+    which = frame.select_seq((narrow | (pl.col("of") > 1) if several else narrow).arg_true()).to_series().to_numpy()
+    return which if rows is None else rows[which]
 
 
 def _decisions(judged: Sequence[_Judged], *, several: bool) -> pl.DataFrame:
@@ -137,9 +137,10 @@ def _decisions(judged: Sequence[_Judged], *, several: bool) -> pl.DataFrame:
 
 def _counts(sure: pl.DataFrame, flipped: pl.DataFrame, still: Mapping[int, int]) -> dict[tuple[int, int], int]:
     """How many there are of each old and new action."""
-    counted = {(old, new): many for old, new, many in flipped.group_by("old", "new").len().rows()}
+    counted = Counter(flipped.select("old", "new").iter_rows())
+    old = sure["old"].to_numpy()
     for action in range(3):
-        whole = int((sure["old"] == action).sum()) + still.get(action, 0)
+        whole = int(np.count_nonzero(old == action)) + still.get(action, 0)
         counted[action, action] = whole - sum(many for (old, _), many in counted.items() if old == action)
     return {pair: many for pair, many in sorted(counted.items()) if many}
 
@@ -149,8 +150,8 @@ def _flips(opened: Opened, judged: Sequence[_Judged], flipped: pl.DataFrame) -> 
     if not flipped.height:
         return pl.DataFrame(schema=FLIPS)
     rows = flipped["row"].to_numpy()
-    told = opened.ids(rows).hstack(flipped.select("row", "old", "new")).with_columns(_surfaces(opened, rows))
-    mine = [(one.case, one.frame) for one in judged if one.case is not None]
+    told = opened.ids(rows).hstack([flipped["row"], flipped["old"], flipped["new"], _surfaces(opened, rows)])
+    mine = [(one.case, one.frame) for one in judged if one.case is not None and one.case.changed]
     if opened.part.several:
         every = opened.ids().with_row_index("row").join(told, on=ID, how="semi")["row"]
         reasons = pl.concat([_why(opened, *each, pl.col("row").is_in(every.implode())) for each in mine])
@@ -158,17 +159,17 @@ def _flips(opened: Opened, judged: Sequence[_Judged], flipped: pl.DataFrame) -> 
         reasons = reasons.group_by(ID).agg(pl.col("gained", "lost").explode().drop_nulls().unique().sort())
         told = told.join(reasons, on=ID, how="left")
     else:
-        told = told.join(pl.concat([_why(opened, *each, _FLIPPED) for each in mine]), on="row", how="left")
+        told = told.hstack(pl.concat([_why(opened, *each, _FLIPPED) for each in mine])[["gained", "lost"]])
     return told.select(pl.col(name).cast(kind) for name, kind in FLIPS.items()).sort(ID)
 
 
 def _why(opened: Opened, case: Case, frame: pl.DataFrame, which: pl.Expr) -> pl.DataFrame:
     """The reasons of some rows that are new, and those that are gone."""
     evidence = case.evidence
-    there = frame.select(name for name in ("row", *evidence) if name in frame.columns)
-    flips = there[frame.select(which.arg_true()).to_series()]
-    rest = opened.columns(evidence.difference(frame.columns), flips["row"].to_numpy()).drop("row")
-    return case.reasons(flips.hstack(rest))
+    there = pl.DataFrame([frame[name] for name in frame.columns if name == "row" or name in evidence])
+    flips = there[frame.select_seq(which.arg_true()).to_series()]
+    rest = opened.columns(evidence.difference(frame.columns), flips["row"].to_numpy())
+    return case.reasons(flips.hstack(rest.get_columns()[1:]))
 
 
 def _surfaces(opened: Opened, rows: Rows) -> pl.Series:
