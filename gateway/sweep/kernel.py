@@ -105,11 +105,14 @@ class Case:
 
     def judged(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The frame with `old`, `new` and `beyond`."""
+        return frame.with_columns_seq(**self._answers)
+
+    @cached_property
+    def _answers(self) -> dict[str, pl.Expr]:
         old, new = self._asked
         before = _action(old) if old else pl.col("action")
         kept = {action: pl.col(name) for action, name in _KEPT.items()} if self._stored else {}
-        beyond = self.beyond.fill_null(False).alias("beyond")
-        return frame.with_columns_seq(before.alias("old"), _action(new, kept).alias("new"), beyond)
+        return {"old": before, "new": _action(new, kept), "beyond": self.beyond.fill_null(False)}
 
     def reasons(self, flips: pl.DataFrame) -> pl.DataFrame:
         """By row, `gained` and `lost`: the reasons that are new, and those that are gone."""

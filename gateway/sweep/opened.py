@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,10 +26,6 @@ class Opened:
         self._known = {*part.columns, *scores.tops(part)}
 
     @cached_property
-    def _all(self) -> pl.Series:
-        return pl.Series("row", np.arange(self.part.rows, dtype=np.uint32))
-
-    @cached_property
     def alike(self) -> Alike:
         """Rows by what they have in common."""
         return Alike(self._store.file(self.part, ".alike.arrow"), self._store.file(self.part, ".alike.npy"))
@@ -46,7 +42,7 @@ class Opened:
         roots = {root for expr in asked.values() for root in expr.meta.root_names()}
         here = sorted(name for name in {*names, *roots} if name in self._known)
         self._fetch([name for name in here if not is_alike(name) and not self._maps(name)])
-        place = self._all if rows is None else pl.Series("row", rows)
+        place = pl.Series("row", _all(self.part.rows) if rows is None else rows)
         ids = [one for one in self._ids(rows) if one.name in names] if not set(ID).isdisjoint(names) else []
         frame = pl.DataFrame([place, *ids, *once, *(self._column(name, rows) for name in here)])
         return frame.with_columns_seq(**asked).drop(roots.difference(names), strict=False) if asked else frame
@@ -95,3 +91,9 @@ class Opened:
         if wanted:
             file = pl.scan_parquet(self._store.file(self.part))
             self._read |= {one.name: one for one in file.select(scores.taken(self.part, wanted)).collect()}
+
+
+@lru_cache(maxsize=1)
+def _all(rows: int) -> Rows:
+    """Every place in a part. Most parts have as many."""
+    return np.arange(rows, dtype=np.uint32)
