@@ -36,7 +36,7 @@ class Alike:
 
     def __init__(self, kinds: Path, place: Path):
         self.kinds = pl.read_ipc(kinds)
-        self._place: Numbers = np.load(place, mmap_mode="r")
+        self._place: Numbers = np.load(place, mmap_mode="r").view(np.ndarray)
 
     def column(self, name: str, rows: Rows | None) -> pl.Series:
         """One of its columns, of all rows or of these."""

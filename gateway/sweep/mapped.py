@@ -6,7 +6,7 @@ numbers in place, where it would copy what it reads out of a file of Arrow's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 import polars as pl
-from pydantic import TypeAdapter
 
 from gateway.sweep.layout import Rows
 from gateway.sweep.numbers import narrow, taken
@@ -39,11 +38,8 @@ class _Place:
     many: int
     top: bool = False
     mask: int | None = None
-    words: tuple[str, ...] | None = None
+    words: Sequence[str] | None = None
     yes_no: bool = False
-
-
-_HEADING = TypeAdapter(dict[str, _Place])
 
 
 def write(columns: Iterable[pl.Series], file: Path) -> None:
@@ -102,18 +98,18 @@ class Mapped:
     def __init__(self, file: Path):
         self._bytes = np.memmap(file, dtype=np.uint8, mode="r").view(np.ndarray)
         self._start = _LENGTH + int.from_bytes(self._bytes[:_LENGTH].tobytes(), "little")
-        self._places = _HEADING.validate_json(self._bytes[_LENGTH : self._start].tobytes())
+        self._places: dict[str, dict[str, Any]] = orjson.loads(self._bytes[_LENGTH : self._start].tobytes())
 
     def __contains__(self, name: str) -> bool:
         return name in self._places
 
     def has_words(self, name: str) -> bool:
         """Whether it is of texts, each of which is there once."""
-        return name in self and self._places[name].words is not None
+        return name in self and self._places[name]["words"] is not None
 
     def column(self, name: str, rows: Rows | None = None) -> pl.Series:
         """All of it, or these rows."""
-        place = self._places[name]
+        place = _Place(**self._places[name])
         array = self.array(name, rows)
         if place.words is not None:
             return taken(self._said(name), array)
@@ -133,7 +129,7 @@ class Mapped:
 
     def array(self, name: str, rows: Rows | None = None) -> Array:
         """Its numbers, as they lie there."""
-        place = self._places[name]
+        place = _Place(**self._places[name])
         return self._array(place.at, place, place.dtype, rows)
 
     def _array(self, at: int, place: _Place, kind: npt.DTypeLike, rows: Rows | None) -> Array:
@@ -142,5 +138,5 @@ class Mapped:
         return array if rows is None else array[rows]
 
     def _said(self, name: str) -> pl.Series:
-        place = self._places[name]
+        place = _Place(**self._places[name])
         return pl.Series(name, [*(place.words or ()), *([None] if place.top else [])], dtype=pl.Categorical)

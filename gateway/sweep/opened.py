@@ -68,7 +68,7 @@ class Opened:
 
     @cached_property
     def _all_ids(self) -> np.ndarray[Any, Any]:
-        ids: np.ndarray[Any, Any] = np.load(self._store.file(self.part, ".ids.npy"), mmap_mode="r")
+        ids: np.ndarray[Any, Any] = np.load(self._store.file(self.part, ".ids.npy"), mmap_mode="r").view(np.ndarray)
         return ids
 
     def _column(self, name: str, rows: Rows | None) -> pl.Series:

@@ -31,6 +31,7 @@ FLIPS: dict[str, Any] = {
     "gained": pl.List(pl.String),
     "lost": pl.List(pl.String),
 }
+_AS_FLIPS = [pl.col(name).cast(kind) for name, kind in FLIPS.items()]
 
 
 @dataclass(frozen=True)
@@ -137,12 +138,11 @@ def _decisions(judged: Sequence[_Judged], *, several: bool) -> pl.DataFrame:
 
 def _counts(sure: pl.DataFrame, flipped: pl.DataFrame, still: Mapping[int, int]) -> dict[tuple[int, int], int]:
     """How many there are of each old and new action."""
-    counted = Counter(flipped.select("old", "new").iter_rows())
+    pairs = np.bincount(flipped["old"].to_numpy() * 3 + flipped["new"].to_numpy(), minlength=9).reshape(3, 3)
     old = sure["old"].to_numpy()
     for action in range(3):
-        whole = int(np.count_nonzero(old == action)) + still.get(action, 0)
-        counted[action, action] = whole - sum(many for (old, _), many in counted.items() if old == action)
-    return {pair: many for pair, many in sorted(counted.items()) if many}
+        pairs[action, action] = np.count_nonzero(old == action) + still.get(action, 0) - pairs[action].sum()
+    return {(old, new): many for old, row in enumerate(pairs.tolist()) for new, many in enumerate(row) if many}
 
 
 def _flips(opened: Opened, judged: Sequence[_Judged], flipped: pl.DataFrame) -> pl.DataFrame:
@@ -160,7 +160,7 @@ def _flips(opened: Opened, judged: Sequence[_Judged], flipped: pl.DataFrame) -> 
         told = told.join(reasons, on=ID, how="left")
     else:
         told = told.hstack(pl.concat([_why(opened, *each, _FLIPPED) for each in mine])[["gained", "lost"]])
-    return told.select(pl.col(name).cast(kind) for name, kind in FLIPS.items()).sort(ID)
+    return told.select_seq(_AS_FLIPS).sort(ID)
 
 
 def _why(opened: Opened, case: Case, frame: pl.DataFrame, which: pl.Expr) -> pl.DataFrame:
