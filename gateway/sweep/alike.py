@@ -35,7 +35,7 @@ class Alike:
     """The kinds of one part, and of which kind each row is. `kinds` and `place` are files."""
 
     def __init__(self, kinds: Path, place: Path):
-        self.kinds = pl.read_ipc(kinds)
+        self.kinds = pl.read_ipc(kinds.read_bytes())
         self._place: Numbers = np.load(place, mmap_mode="r").view(np.ndarray)
 
     def column(self, name: str, rows: Rows | None) -> pl.Series:
