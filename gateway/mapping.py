@@ -236,7 +236,7 @@ class VendorTable:
         low, span = self._low, self._high - self._low
         plain = set(map(type, values)) == {float} and low <= min(values) and max(values) <= self._high
         if plain and math.isfinite(sum(values)):  # one that is not a number is neither less nor more
-            return [round((value - low) / span * FULL) for value in values]
+            return list(map(round, [(value - low) / span * FULL for value in values]))
         return [self._score(findings[place].label, findings[place].value) for place in heard]
 
     def _make_pattern(self, shapes: tuple[_Shape, ...], sent: Sent) -> _Pattern:

@@ -53,7 +53,7 @@ def check(
     elif as_json or form is Format.JSON:
         print_json({"ok": ok, "problems": [problem.as_dict() for problem in problems]})
     else:
-        _show([problem for each in found for problem in gathered(each)], len(asked))
+        _show([problem for each in found for problem in gathered(each)], asked)
     raise typer.Exit(0 if ok else 2)
 
 
@@ -63,15 +63,17 @@ def _problems(file: Path, seen: Sight | None) -> list[Problem]:
     return check_file(file, taxonomy(), messages(), seen)
 
 
-def _show(problems: list[Problem], files: int) -> None:
+def _show(problems: list[Problem], files: list[Path]) -> None:
     for problem in problems:
         show(problem)
     errors = sum(problem.severity == "error" for problem in problems)
     warnings = len(problems) - errors
-    found = [_counted(errors, "error")] * bool(errors) + [_counted(warnings, "warning")] * bool(warnings)
-    what = "1 policy" if files == 1 else f"{files} policies"
-    stdout.print(f"{what}, {' and '.join(found) or 'nothing wrong'}.", highlight=False)
+    tests = sum(file.name.endswith(ENDING) for file in files)
+    what = [*_counted(len(files) - tests, "policy", "policies"), *_counted(tests, "test file", "test files")]
+    found = [*_counted(errors, "error", "errors"), *_counted(warnings, "warning", "warnings")]
+    stdout.print(f"{' and '.join(what)}, {' and '.join(found) or 'nothing wrong'}.", highlight=False)
 
 
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+def _counted(count: int, one: str, many: str) -> list[str]:
+    """Nothing of none."""
+    return [f"{count} {one if count == 1 else many}"] if count else []

@@ -10,7 +10,7 @@ from typing import Annotated
 import orjson
 import typer
 
-from gateway.cli.common import ConfigOption, JsonOption, print_json, stdout
+from gateway.cli.common import ConfigOption, JsonOption, print_json, stderr, stdout
 from gateway.cli.policy_files import compiled
 from gateway.domain import Modality
 from gateway.errors import ConfigError
@@ -18,6 +18,8 @@ from gateway.policy.compile.columns import Columns
 from gateway.policy.compile.sql import Dialect, select
 from gateway.policy.policy import Policy
 from gateway.policytools.given import asked
+
+_THRESHOLDS = "a threshold is one comparison with its category's column, and only what stands under rules: is compiled"
 
 
 class Target(StrEnum):
@@ -47,6 +49,9 @@ def compile_(
     Example: modgate policy compile forum.yaml --target duckdb
     """
     policy = compiled(file)
+    if not policy.clauses:
+        stderr.print(f"{file}: this policy has no rules: {_THRESHOLDS}.", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(1)
     columns = _columns(policy, provider or list(policy.expected))
     text = _text(policy, target, columns, table)
     if as_json:
@@ -62,9 +67,6 @@ def _columns(policy: Policy, providers: list[str]) -> Columns:
 
 def _text(policy: Policy, target: Target, columns: Columns, table: str) -> str:
     conditions = {clause.id: clause.tree.root for clause in policy.clauses}
-    if not conditions:
-        hint = "a threshold is one comparison with its category's column; only what stands under rules: is compiled"
-        raise ConfigError("this policy has no rules", file=str(policy.file), hint=hint)
     match target:
         case Target.PYTHON:
             return policy.program.source

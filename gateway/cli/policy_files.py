@@ -72,8 +72,8 @@ def sight(config: Path | None) -> Sight | None:
 
 def _sight(config: Config) -> Sight:
     tables, seen = load_tables(config, taxonomy()), seen_by_providers(config)
-    slugs = {slug for each in seen.values() for covered in each.values() for slug in covered}
-    return Sight(frozenset(seen), frozenset(slugs), any(tables[name].objects for name in seen))
+    slugs = {name: frozenset().union(*each.values()) for name, each in seen.items()}
+    return Sight(slugs, any(tables[name].objects for name in seen))
 
 
 def seen_by_providers(config: Config) -> dict[str, dict[Modality, frozenset[str]]]:

@@ -95,7 +95,7 @@ class Checks:
                 yield from self._quorum(where, how)
         for place, provider in enumerate(signals.providers or ()):
             yield from self._provider(("signals", "providers", place), provider)
-            if provider in (signals.providers or ())[:place]:
+            if (signals.providers or ()).index(provider) < place:
                 yield self._error(("signals", "providers", place), f"'{provider}' is named twice", "name each once")
         yield from self._coverage(("signals", "coverage"), signals.coverage)
 
@@ -163,9 +163,10 @@ class Checks:
             yield self._error((*where, "if_unknown"), "if_unknown: ignore needs a reason", hint)
 
     def _ids(self, where: Where, ids: list[str], what: str) -> Iterator[Problem]:
+        first: dict[str, int] = {}
         for place, name in enumerate(ids):
-            if name in ids[:place]:
-                line, column = self._document.at((*where, ids.index(name), "id"))
+            if first.setdefault(name, place) < place:
+                line, column = self._document.at((*where, first[name], "id"))
                 detail = f"the {what} '{name}' is already at {line}:{column}"
                 yield self._error((*where, place, "id"), detail, "each has an id of its own", code="duplicate_key")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache, reduce
+from itertools import repeat
 from operator import or_
 
 from gateway.domain import Action, CategoryVerdict, Coverage, Decision, Reading, Reason, State, worst
@@ -17,6 +18,7 @@ from gateway.policy.tally import Heard, InputFacts, combined, hear
 from gateway.taxonomy import kin
 
 _WORD = 64
+_ALLOW, _SCORED = Action.ALLOW, State.SCORED  # Python 3.11 looks for them in a table each time, in Python
 
 Verdicts = dict[str, CategoryVerdict]
 
@@ -115,24 +117,29 @@ def _verdicts(policy: Policy, judged: Sequence[Judgement]) -> Verdicts:
 
 def _highest(policy: Policy, judged: Sequence[Judgement], verdicts: Verdicts) -> str | None:
     """The most particular category with the highest score, where a parent repeats it; none that only describes."""
-    scores: Mapping[str, int | None] = judged[0].seen.heard.top
+    left: Mapping[str, int] = judged[0].seen.heard.top
     if len(judged) > 1 or not policy.plain:
-        scores = {slug: verdicts[slug].score for each in judged for slug in each.seen.heard.top}
+        told = [(slug, verdicts[slug].score) for each in judged for slug in each.seen.heard.top]
+        left = {slug: score for slug, score in told if score is not None}
     lines = policy.lines
-    for height in sorted({score for score in scores.values() if score is not None}, reverse=True):
-        able = [lines[slug] for slug, score in scores.items() if score == height]
+    while left:
+        height = max(left.values())
+        able = [lines[slug] for slug, score in left.items() if score == height]
         if best := max([line.rank for line in able if not line.context], default=None):
             return best[1]
+        left = {slug: score for slug, score in left.items() if score < height}
     return None
 
 
 def _score(policy: Policy, each: Judgement, verdicts: Verdicts) -> None:
     """What was scored on one input."""
-    heard, over, plain = each.seen.heard, each.over, policy.plain
-    top, allow, scored = heard.top, Action.ALLOW, State.SCORED
-    for slug, row in heard.rows.items():
-        known = top[slug] if plain else combined(policy.lines[slug].way, row, heard, 0)[0]
-        verdicts[slug] = CategoryVerdict(known, scored, over.get(slug, allow), row)
+    heard, over = each.seen.heard, each.over
+    rows = heard.rows
+    known: Iterable[int | None] = heard.top.values()
+    if not policy.plain:
+        known = [combined(policy.lines[slug].way, row, heard, 0)[0] for slug, row in rows.items()]
+    actions = [over.get(slug, _ALLOW) for slug in rows] if over else repeat(_ALLOW)
+    verdicts.update(zip(rows, map(CategoryVerdict, known, repeat(_SCORED), actions, rows.values())))  # noqa: B905
 
 
 def _add_up(policy: Policy, judged: Sequence[Judgement], verdicts: Verdicts) -> None:

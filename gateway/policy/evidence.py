@@ -18,6 +18,7 @@ from gateway.policy.tally import LISTED, Heard, InputFacts, Seen, absentees, com
 
 T = TypeVar("T")
 
+_TEXT = Modality.TEXT
 _NOTHING: Mapping[str, Any] = {}
 _NO_PICTURE: Mapping[str, Any] = {"terms": (), "has_phone": False, "has_email": False, "has_url": False}
 
@@ -77,7 +78,7 @@ def _undecided(quiet: Mapping[str, int] | None, row: Mapping[str, int]) -> int:
 
 def _labels(heard: Heard) -> Sequence[Label] | None:
     """What providers that name things saw; None where none looked. The same for every policy."""
-    if heard.fact.modality is Modality.TEXT:
+    if heard.fact.modality is _TEXT:
         return ()
     asked = [answer.outcome for answer in heard.fact.answers if answer.outcome.provider in heard.fact.objects]
     return _known(asked, cast(list[Label], heard.things))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import chain
 
 from gateway.policy.cel import ExpressionError, Mistake, TypedTree, Vocabulary, check, parse
-from gateway.yamlfile import Document, Problem
+from gateway.yamlfile import MOST_TOLD, Document, Problem, first_of
 from gateway.yamlfile.tree import Where
 
 _BREAKS = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # as libyaml counts lines
 _ANCHOR = re.compile(r"^&\S+\s+")
+_STYLES = frozenset("&'\"|>")  # what a value that is not plain begins with
 _ESCAPED = {'"': "\\", "'": "'"}
 
 
@@ -23,11 +25,15 @@ class Expressions:
         self.problems: list[Problem] = []
 
     def tree(self, where: Where, text: str) -> TypedTree | None:
-        """The typed tree of what stands there; None, and problems noted, where it cannot be used."""
+        """The typed tree of what stands there; None, and problems noted, where it cannot be used, or enough is told."""
+        if len(self.problems) > MOST_TOLD:
+            return None
         try:
             tree = check(parse(text), self._vocabulary)
         except ExpressionError as wrong:
-            self.problems += [self._problem(where, text, mistake) for mistake in wrong.mistakes]
+            self.problems = first_of(
+                chain(self.problems, (self._problem(where, text, mistake) for mistake in wrong.mistakes))
+            )
             return None
         self._vocabulary = self._vocabulary.knowing(tree.learnt)
         return tree
@@ -51,7 +57,10 @@ def place(document: Document, where: Where, text: str, at: int) -> tuple[int, in
     """
     line, column = document.at(where)
     lines = _lines(document.text)
-    first = _ANCHOR.sub("", lines[line - 1][column - 1 :], count=1)
+    first = lines[line - 1][column - 1 :]
+    if not at and first[:1] not in _STYLES:
+        return line, column
+    first = _ANCHOR.sub("", first, count=1)
     column = len(lines[line - 1]) - len(first) + 1
     quote = first[:1] if first[:1] in ("'", '"') else ""
     if first[:1] in ("|", ">"):

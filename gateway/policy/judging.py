@@ -20,6 +20,8 @@ MISSING = "coverage_missing"
 UNKNOWN = "coverage_unknown"
 ESCALATE = "escalate"
 
+_ALLOW = Action.ALLOW
+
 Rank = tuple[int, int, int, int, int]  # sorts: strictest, highest priority, largest margin, order of the file, input
 
 
@@ -57,7 +59,7 @@ class Judgement:
     @property
     def action(self) -> Action:
         """The strictest of its reasons."""
-        return min(self.reasons, key=_by_rank)[1].action if self.reasons else Action.ALLOW
+        return min(self.reasons, key=_by_rank)[1].action if self.reasons else _ALLOW
 
     def _work(self) -> None:
         policy, seen, fact = self._policy, self.seen, self.fact
@@ -130,9 +132,8 @@ class Judgement:
         for exemption in policy.exemptions:
             if hits >> exemption.bit & 1:
                 lifted.update(dict.fromkeys(exemption.names, exemption.id))
-        mask = (1 << len(policy.clauses)) - 1
-        self.hits, self.unknown = hits & mask, unknown & mask
-        if self.hits or self.unknown:
+        self.hits, self.unknown = hits, unknown = hits & policy.live, unknown & policy.live
+        if hits or unknown:
             for clause in policy.clauses:
                 if (hits | unknown) >> clause.bit & 1:
                     self._heed(clause, facts, lifted, true=bool(hits >> clause.bit & 1))

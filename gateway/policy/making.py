@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from typing import Any
+
+from orjson import Fragment
 
 from gateway.domain import FULL, Action, Modality
 from gateway.policy.cel import TypedTree
-from gateway.policy.cel.typed import Always, Constant, Holds, Score, Votes, walk
+from gateway.policy.cel.typed import Constant, Holds, Score, Votes, walk
 from gateway.policy.checks import Checks, named_thresholds
 from gateway.policy.combine import ways
 from gateway.policy.compile.python import Program
 from gateway.policy.expressions import place
-from gateway.policy.identity import fingerprint, plainly
+from gateway.policy.identity import fingerprint, written
 from gateway.policy.messages import Messages
 from gateway.policy.monotone import is_monotone
 from gateway.policy.overlays import Variants, laid, told
@@ -26,6 +27,7 @@ from gateway.taxonomy import Kind, Taxonomy, lineage
 from gateway.yamlfile import Problem, together
 
 UNMAPPED = "unmapped"
+_ROWS_AT_ONCE, _LEAST_AT_ONCE = 20_000, 20  # as many variants are made beforehand as take half a second
 _SUSPICION = FULL // 2  # reviewed from here on, where nothing is said of a category that always goes to a person
 
 # What nobody may overlook, unless a policy says otherwise. A word no table knows goes to a person where the vendor does
@@ -46,31 +48,23 @@ def load_policy(path: Path, taxonomy: Taxonomy, messages: Messages, providers: f
 
 def make(checked: Checked, path: Path, taxonomy: Taxonomy, messages: Messages) -> Policy:
     """The policy for those who come under no overlay; the others are made at the same time, and found by `under`."""
-    conditions = {
-        **{f"rules.{name}": plainly(tree.root) for name, tree in checked.rules.items()},
-        **{f"exempt.{name}": plainly(tree.root) for name, tree in checked.exemptions.items()},
-    }
-    whole = fingerprint(checked.said, checked.lists, conditions, taxonomy=taxonomy.version)
-    made = partial(_variant, checked, path, taxonomy, messages, conditions, whole, _programs(checked))
-    if not checked.said.overlays:
-        return made(())
-    variants: Variants[Policy] = Variants(
-        checked.said.overlays, lambda places: replace(made(places), variants=variants)
+    conditions = written(
+        {
+            **{f"rules.{name}": tree.root for name, tree in checked.rules.items()},
+            **{f"exempt.{name}": tree.root for name, tree in checked.exemptions.items()},
+        }
     )
-    variants.make_all()
+    whole = fingerprint(checked.said, checked.lists, conditions, taxonomy=taxonomy.version)
+    program = Program([tree.root for trees in (checked.rules, checked.exemptions) for tree in trees.values()])
+    made = partial(_variant, checked, path, taxonomy, messages, conditions, whole, program)
+    said = checked.said
+    if not said.overlays:
+        return made(())
+    variants: Variants[Policy] = Variants(said.overlays, lambda places: replace(made(places), variants=variants))
+    for places in variants.together():
+        _check_laid(checked, taxonomy, laid(said, [said.overlays[number] for number in places])[0], places)
+    variants.make_all(max(_LEAST_AT_ONCE, _ROWS_AT_ONCE // (len(said.rules) + len(said.overlays) + 1)))
     return variants.of(None, None, None)
-
-
-def _programs(checked: Checked) -> Callable[[frozenset[str]], Program]:
-    """The compiled rules, by which of them are off: most overlays change numbers only, and share one program."""
-
-    @cache
-    def program(disabled: frozenset[str]) -> Program:
-        rules = checked.rules.items()
-        live = [Always(False) if name in disabled else tree.root for name, tree in rules]
-        return Program([*live, *(tree.root for tree in checked.exemptions.values())])
-
-    return program
 
 
 def _variant(
@@ -78,9 +72,9 @@ def _variant(
     path: Path,
     taxonomy: Taxonomy,
     messages: Messages,
-    conditions: Mapping[str, Any],
+    conditions: Fragment,
     whole: str,
-    program: Callable[[frozenset[str]], Program],
+    program: Program,
     places: tuple[int, ...],
 ) -> Policy:
     overlays = [checked.said.overlays[number] for number in places]
@@ -104,7 +98,7 @@ def _variant(
         rules=rules,
         clauses=clauses,
         exemptions=exemptions,
-        program=program(disabled),
+        program=program,
         coverage=coverage,
         way=ways(said.signals.combine),
         expected=said.signals.providers or (),

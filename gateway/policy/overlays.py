@@ -6,7 +6,7 @@ most particular has the last word. Fields are set by name and rules switched off
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from typing import Any, Generic, TypeVar
 
@@ -85,27 +85,34 @@ class Variants(Generic[T]):
         found = self._by_key.get(key)
         return found if found is not None else self._new(key)
 
-    def make_all(self) -> list[T]:
-        """Each there can be, made now; where they are too many, those of one overlay at a time."""
+    def make_all(self, most: int = MOST_AT_ONCE) -> list[T]:
+        """Each there can be, made now; where they are too many, the first of those of one overlay at a time."""
+        return list(dict.fromkeys(self._new(key) for key in self._keys(most)))
+
+    def together(self) -> list[tuple[int, ...]]:
+        """The places in the file of overlays that there can be at once; where they are too many, of one at a time."""
+        return list(dict.fromkeys(self._places(key) for key in self._keys(MOST_AT_ONCE)))
+
+    def _keys(self, most: int) -> Iterable[Key]:
         values = [(None, *sorted(known)) for known in self._known]
         count = 1
         for each in values:
             count *= len(each)
-        keys = product(*values) if count <= MOST_AT_ONCE else self._each_alone()
-        return list(dict.fromkeys(self._new(key) for key in keys))
+        return product(*values) if count <= most else self._each_alone()[:most]
 
     def _each_alone(self) -> Sequence[Key]:
         return [tuple(min(match[name]) if name in match else None for name in _WEIGHTS) for match in self._matches]
 
     def _new(self, key: Key) -> T:
-        places = self._places(dict(zip(_WEIGHTS, key, strict=True)))
+        places = self._places(key)
         made = self._by_places.get(places)
         if made is None:
             made = self._by_places[places] = self._made(places)
         self._by_key[key] = made
         return made
 
-    def _places(self, given: Mapping[str, str | None]) -> tuple[int, ...]:
+    def _places(self, key: Key) -> tuple[int, ...]:
+        given = dict(zip(_WEIGHTS, key, strict=True))
         fitting = [
             place
             for place, match in enumerate(self._matches)

@@ -139,8 +139,9 @@ class Policy:
     """A compiled policy. `hash` is `sha256:` over all that its file and lists say and the taxonomy's version.
 
     `resolved` is the same of the file with `overlays` laid over it. `rules` are the thresholds by category, `clauses`
-    the rules; `program` asks all of them and then the exemptions at once. `way` is how a category's scores combine,
-    `expected` the providers whose silence counts whatever the route. `files` are the policy's own and its lists'.
+    the rules; `program` asks all of them, disabled ones too, and then the exemptions at once. `way` is how a category's
+    scores combine, `expected` the providers whose silence counts whatever the route. `files` are the policy's own and
+    its lists'.
     `places` are line and column of each threshold, rule and exemption, by the name reasons call it. `monotone` is
     explained in monotone.py.
     """
@@ -210,6 +211,11 @@ class Policy:
     def asks(self) -> bool:
         """Whether there is any rule or exemption."""
         return bool(self.clauses or self.exemptions)
+
+    @cached_property
+    def live(self) -> int:
+        """The bits of rules that are not switched off."""
+        return sum(1 << clause.bit for clause in self.clauses if not clause.disabled)
 
     @cached_property
     def needs(self) -> Needs:

@@ -12,7 +12,7 @@ from gateway.policy.expressions import Expressions
 from gateway.policy.schema import PolicyFile
 from gateway.policy.wordlists import BadList, file_of, words
 from gateway.taxonomy import Taxonomy
-from gateway.yamlfile import Document, Problem, load, together
+from gateway.yamlfile import Document, Problem, first_of, load, together
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def examine(document: Document, path: Path, taxonomy: Taxonomy, providers: froze
     """The same of a file that is read already."""
     said = document.parse(PolicyFile)
     checks = Checks(document, said, taxonomy, providers)
-    problems = list(checks.all())
+    problems = first_of(checks.all())
     lists, files = _lists(path, document, said, problems)
     context, wrong_context = checks.declared("context")
     user, wrong_user = checks.declared("user")

@@ -321,8 +321,8 @@ class PolicyFile(_Strict):
     thresholds: dict[str, Threshold] = Field(
         description="from which score on a category is reviewed and blocked; {} where rules say it all"
     )
-    rules: tuple[RuleRow, ...] = ()
-    exempt: tuple[Exempt, ...] = ()
-    overlays: tuple[Overlay, ...] = ()
+    rules: tuple[RuleRow, ...] = Field(default=(), max_length=2_000)
+    exempt: tuple[Exempt, ...] = Field(default=(), max_length=1_000)
+    overlays: tuple[Overlay, ...] = Field(default=(), max_length=1_000)
     messages: Texts = {}
     rollout: Rollout = Rollout()

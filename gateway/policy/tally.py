@@ -142,6 +142,10 @@ def _top(said: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 
 def _rows(said: Mapping[str, Mapping[str, int]], slugs: Iterable[str]) -> Tally:
+    """In the order of these slugs, which are all there are."""
+    if len(said) == 1:
+        [(provider, scores)] = said.items()
+        return {slug: {provider: score} for slug, score in scores.items()}
     rows: Tally = {slug: {} for slug in slugs}
     for provider, scores in said.items():
         for slug, score in scores.items():

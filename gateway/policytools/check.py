@@ -10,6 +10,7 @@ from gateway.policy.messages import Messages
 from gateway.policy.policy import Policy
 from gateway.policy.reading import Checked, examine
 from gateway.policy.schema import PolicyFile
+from gateway.policytools.alike import alike
 from gateway.policytools.casefile import policy_of, tests_of
 from gateway.policytools.dead import dead
 from gateway.policytools.idle import idle
@@ -18,7 +19,7 @@ from gateway.policytools.sight import Sight, unseen
 from gateway.policytools.trial import read_cases, try_cases, untested
 from gateway.policytools.warning import warning
 from gateway.taxonomy import Taxonomy
-from gateway.yamlfile import Document, Problem, load
+from gateway.yamlfile import Document, Problem, first_of, load
 
 
 def check(path: Path, taxonomy: Taxonomy, messages: Messages, sight: Sight | None = None) -> list[Problem]:
@@ -38,8 +39,9 @@ def check(path: Path, taxonomy: Taxonomy, messages: Messages, sight: Sight | Non
         policy = make(checked, path, taxonomy, messages)
     except Problem as error:
         return list(error.problems)
-    found = [*dead(checked, policy), *idle(checked, policy, messages), *_tests(checked, policy, path)]
-    return _in_order([*found, *(unseen(checked, sight) if sight else ())])
+    kinds = [dead(checked, policy), idle(checked, policy, messages), alike(checked), _tests(checked, policy, path)]
+    kinds += [unseen(checked, sight)] if sight else []
+    return _in_order([problem for kind in kinds for problem in first_of(kind)])
 
 
 def check_tests(tests: Path, taxonomy: Taxonomy, messages: Messages) -> list[Problem]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from heapq import merge
 from typing import Any, TypeAlias
 
 from gateway.domain import Action, Modality
@@ -42,6 +43,8 @@ def _one(checked: Checked, where: Where, what: str, condition: Condition) -> Ite
         yield warning(checked, where, f"{what} is true of everything", "", "always_true")
 
 
+MOST_COMPARED = 40_000  # pairs of rules in a file: with more, some that are needless are not found
+
 _Key: TypeAlias = tuple[int, Plain | None]  # a thing, and a value it has where it can have few
 
 
@@ -69,6 +72,7 @@ class _Search:
         ]
         self._steady = [clause for clause in self._judged if clause.name not in lifted]
         self._index = self._by_rarest()
+        self._left = MOST_COMPARED
         self._bounds = dict(self._thresholds(lifted, {slug for each in said.overlays for slug in each.thresholds}))
 
     def implied(self) -> Iterator[Problem]:
@@ -95,11 +99,16 @@ class _Search:
                 found.setdefault(key, []).append(clause)
         return found
 
-    def _candidates(self, clause: Clause) -> list[Clause]:
-        """The rules this one may imply, in the order of the file."""
+    def _candidates(self, clause: Clause) -> Iterator[Clause]:
+        """The rules this one may imply, in the order of the file, while any may still be compared."""
         keys = (key for thing, known in self._laid[clause.id][0].items() for key in _looked_up(thing, known))
-        found = {other.bit: other for key in keys for other in self._index.get(key, ())}
-        return [found[bit] for bit in sorted(found) if bit != clause.bit]
+        found = merge(*(self._index[key] for key in keys if key in self._index), key=lambda other: other.bit)
+        for other in found:
+            self._left -= 1
+            if self._left < 0:
+                return
+            if other.bit != clause.bit:
+                yield other
 
     def _implies(self, one: Clause, other: Clause) -> bool:
         there = self._laid[other.id]

@@ -1,7 +1,8 @@
-"""What stands in a policy and does nothing: lists, messages, exemptions, overlays and halts without effect."""
+"""What stands in a policy and does nothing: lists, messages, exemptions, overlays, halts, and hard rules that watch."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from gateway.domain import Action
@@ -17,6 +18,7 @@ from gateway.yamlfile.tree import Where
 
 # Words that gaps are told by, beside the codes of thresholds and rules
 _GAPS = ("coverage", "coverage_missing", "coverage_unknown", "coverage_too_few", "coverage_no_answer")
+_STRICT = (Action.REVIEW, Action.BLOCK)
 _ALWAYS = (*_GAPS, "coverage_unseen_frames", "default", "review", "block")
 
 
@@ -26,6 +28,7 @@ def idle(checked: Checked, policy: Policy, shipped: Messages) -> Iterator[Proble
     yield from _messages(checked, policy, shipped)
     yield from _exemptions(checked, policy)
     yield from _overlays(checked)
+    yield from _hard(checked)
     if checked.said.rollout.halt and not checked.said.rollout.canary:
         detail, hint = "there is no canary to halt", "say its canary_percent, below 100, or take halt: away"
         yield warning(checked, ("rollout", "halt"), detail, hint, "halts_nothing", key=True)
@@ -81,9 +84,13 @@ def _messages(checked: Checked, policy: Policy, shipped: Messages) -> Iterator[P
 
 
 def _exemptions(checked: Checked, policy: Policy) -> Iterator[Problem]:
-    """Names of which no variant of the policy makes anything that could be lifted."""
+    """Names of which neither the policy nor an overlay makes anything that could be lifted."""
     shadows = {clause.name for clause in policy.clauses if clause.shadow}
-    bounds = {name for each in variants(policy) for name in _bounds(each)}
+    bounds = {
+        rule.name(action) for rule in policy.rules.values() for action in _STRICT if rule.bound(action) is not None
+    }
+    for overlay in checked.said.overlays:
+        bounds |= {f"thresholds.{slug}.{name}" for slug, row in overlay.thresholds.items() for name in _set(row)}
     for place, exemption in enumerate(policy.exemptions):
         for number, name in enumerate(exemption.names):
             if name in shadows:
@@ -96,14 +103,27 @@ def _exemptions(checked: Checked, policy: Policy) -> Iterator[Problem]:
             yield warning(checked, where, detail, "take the name away", "lifts_nothing")
 
 
-def variants(policy: Policy) -> list[Policy]:
-    """The policy as it is for anybody."""
-    return [policy, *(policy.variants.make_all() if policy.variants else ())]
+def _set(row: Threshold) -> Iterator[str]:
+    """The actions a threshold has a number for."""
+    yield from (action.value for action in _STRICT if getattr(row, action.value) is not None)
 
 
-def _bounds(policy: Policy) -> Iterator[str]:
-    for rule in policy.rules.values():
-        yield from (rule.name(action) for action in (Action.REVIEW, Action.BLOCK) if rule.bound(action) is not None)
+# ---- rules
+
+
+def _hard(checked: Checked) -> Iterator[Problem]:
+    """Rules that nothing is to lift, and that decide nothing."""
+    hard = [(place, row) for place, row in enumerate(checked.said.rules) if row.hard]
+    for place, row in hard:
+        if row.mode == "shadow":
+            detail = f"the rule '{row.id}' is hard and only watches: it decides nothing"
+            hint = "take hard: away while it is tried, or mode: when it counts"
+            yield warning(checked, ("rules", place, "hard"), detail, hint, "hard_watches", key=True)
+    if hard and checked.said.rollout.shadow:
+        names = ", ".join(f"'{row.id}'" for _, row in hard)
+        detail = f"a shadow decides nothing, its hard rules neither: {names}"
+        hint = "bring them into the version that is in force"
+        yield warning(checked, ("rollout", "shadow"), detail, hint, "hard_watches", key=True)
 
 
 # ---- overlays
@@ -113,10 +133,12 @@ def _overlays(checked: Checked) -> Iterator[Problem]:
     """Those that set only what is so anyway, and what no other overlay sets otherwise."""
     said = checked.said
     touched = [set(_touches(overlay)) for overlay in said.overlays]
+    often = Counter(name for names in touched for name in names)
     for place, overlay in enumerate(said.overlays):
-        others = set().union(*(names for other, names in enumerate(touched) if other != place))
+        if any(often[name] > 1 for name in touched[place]):
+            continue
         whole, disabled = laid(said, [overlay])
-        if whole == said and not disabled and not touched[place] & others:
+        if whole == said and not disabled:
             detail = "this overlay changes nothing: what it says is so anyway"
             hint = "let it say something else, or take it away"
             yield warning(checked, ("overlays", place), detail, hint, "same_overlay")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 
 from gateway.policy.reading import examine
@@ -12,6 +14,8 @@ from gateway.taxonomy import Taxonomy
 from gateway.yamlfile import Document, Problem
 from gateway.yamlfile.nodes import Node
 from gateway.yamlfile.tree import Where
+
+_Row = tuple[tuple[int, int], Where]  # its place, and where that is in the tree
 
 _ROWS = ("rules", "exempt", "overlays", "thresholds", "lists", "messages", "context", "user")
 
@@ -25,7 +29,8 @@ def beside(document: Document, path: Path, taxonomy: Taxonomy, found: Iterable[P
     root = document.find(())
     if root is None:
         return []
-    spoilt = {where for problem in found for where in _row(document, root, problem)}
+    rows = _rows(document, root)
+    spoilt = {where for problem in found for where in _row(rows, root, problem)}
     mended = {where: node for where in spoilt if (node := _mended(document, where)) is not None}
     names = {str(name) for where in spoilt - mended.keys() for name in (where[-1], _id(document, where))}
     rest = Document(_without(root, spoilt, mended), document.file, document.text)
@@ -38,17 +43,16 @@ def beside(document: Document, path: Path, taxonomy: Taxonomy, found: Iterable[P
     return []
 
 
-def _row(document: Document, root: Node, problem: Problem) -> Iterator[Where]:
+def _row(rows: Sequence[_Row], root: Node, problem: Problem) -> Iterator[Where]:
     """The last row, or other top-level key, that begins at the mistake or before it; none where a key is missing."""
     if (problem.line, problem.column) == (root.line, root.column) and problem.code == "missing_key":
         return
-    before = [
-        where for where in _rows(document, root) if document.at(where, key=True) <= (problem.line, problem.column)
-    ]
-    yield from before[-1:]
+    before = bisect_right(rows, (problem.line, problem.column), key=itemgetter(0))
+    yield from (where for _, where in rows[max(before - 1, 0) : before])
 
 
-def _rows(document: Document, root: Node) -> list[Where]:
+def _rows(document: Document, root: Node) -> list[_Row]:
+    """All of them, each with its place, in the order of the file."""
     found: list[Where] = []
     for key in root.keys:
         node = document.find((key,))
@@ -58,7 +62,7 @@ def _rows(document: Document, root: Node) -> list[Where]:
             found += [(key, name) for name in inside]
         elif isinstance(inside, list):
             found += [(key, place) for place in range(len(inside))]
-    return sorted(found, key=lambda where: document.at(where, key=True))
+    return sorted([(document.at(where, key=True), where) for where in found], key=itemgetter(0))
 
 
 def _id(document: Document, where: Where) -> object:
@@ -90,9 +94,11 @@ def _without(root: Node, spoilt: set[Where], mended: Mapping[Where, Node]) -> No
     assert isinstance(root.value, dict)  # noqa: S101 - a document's root is a mapping
     kept: dict[str, Node] = {}
     for key, node in root.value.items():
-        if (key,) not in spoilt:
-            rows = {where[1]: mended.get(where) for where in spoilt if len(where) > 1 and where[0] == key}
-            kept[key] = _thinned(node, rows)
+        if (key,) in spoilt:
+            continue
+        inside = key in _ROWS
+        rows = {where[1]: mended.get(where) for where in spoilt if len(where) > 1 and where[0] == key} if inside else {}
+        kept[key] = _thinned(node, rows)
     kept.setdefault("policy", Node(root.line, root.column, "unnamed"))
     kept.setdefault("thresholds", Node(root.line, root.column, {}))
     return Node(root.line, root.column, kept, root.keys)

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from gateway.policy.cel import TypedTree
-from gateway.policy.cel.typed import Coverage, Field, Present, Score, Votes, terms, walk
+from gateway.policy.cel.typed import (
+    Constant,
+    Constants,
+    Coverage,
+    Field,
+    Holds,
+    Not,
+    Part,
+    Present,
+    Score,
+    Votes,
+    terms,
+    walk,
+)
 from gateway.policy.expressions import place
 from gateway.policy.reading import Checked
 from gateway.policy.schema import DEFAULT, Threshold
 from gateway.policy.tally import LISTED
 from gateway.policytools.warning import warning_at
+from gateway.suggest import did_you_mean
+from gateway.taxonomy import kin
 from gateway.yamlfile import Problem
 from gateway.yamlfile.tree import Where
 
@@ -21,21 +37,24 @@ _MOST_APART = 3
 
 @dataclass(frozen=True)
 class Sight:
-    """What the providers of a gateway can see together. `objects`: some of them name things in pictures."""
+    """Which categories each provider of a gateway can see. `objects`: some of them name things in pictures."""
 
-    providers: frozenset[str]
-    categories: frozenset[str]
+    by_provider: Mapping[str, frozenset[str]]
     objects: bool
+
+    @cached_property
+    def categories(self) -> frozenset[str]:
+        """What they see together, and what that is part of."""
+        return frozenset(above for slugs in self.by_provider.values() for slug in slugs for above in kin(slug))
 
     def sees(self, slug: str) -> bool:
         """Whether anybody scores it, or something below it."""
         root = slug.split("/", 1)[0]
-        return (
-            slug in self.categories
-            or root == "unmapped"
-            or (root == "label" and self.objects)
-            or any(seen.startswith(f"{slug}/") for seen in self.categories)
-        )
+        return slug in self.categories or root == "unmapped" or (root == "label" and self.objects)
+
+    def voters(self, slug: str) -> int:
+        """How many score it, or something below it."""
+        return sum(any(slug in kin(seen) for seen in slugs) for slugs in self.by_provider.values())
 
 
 def unseen(checked: Checked, sight: Sight) -> Iterator[Problem]:
@@ -47,10 +66,11 @@ def unseen(checked: Checked, sight: Sight) -> Iterator[Problem]:
             hint = "add a provider that does; until then it is never more than missing"
             yield warning_at(checked, at, f"no configured provider can see '{slug}'", hint, UNSEEN)
     yield from _lists(checked, sight)
-    for number, name in enumerate(checked.said.signals.providers or ()):
-        if name not in sight.providers:
-            at = checked.document.at(("signals", "providers", number))
-            hint = f"configured are {', '.join(sorted(sight.providers)) or 'none'}; one that is not, is always missing"
+    yield from _votes(checked, sight)
+    for name, at in _providers(checked):
+        if name not in sight.by_provider:
+            there = f"configured are {', '.join(sorted(sight.by_provider)) or 'none'}"
+            hint = did_you_mean(name, sight.by_provider) or f"{there}; one that is not, is always missing"
             yield warning_at(checked, at, f"the provider '{name}' is not configured", hint, "unknown_provider")
 
 
@@ -69,8 +89,49 @@ def _named(checked: Checked) -> Iterator[tuple[str, tuple[int, int]]]:
     yield from ((slug, document.at(where, key=True)) for where, slug in keys if slug != DEFAULT)
     for where, tree in conditions(checked):
         for slug in dict.fromkeys(_asked(tree)):
-            found = max(tree.text.find(f'"{slug}"'), tree.text.find(f"'{slug}'"), 0)
-            yield slug, place(document, where, tree.text, found)
+            yield slug, place(document, where, tree.text, _written(tree.text, slug))
+
+
+def _written(text: str, word: str) -> int:
+    """Where a word stands in quotes."""
+    return max(text.find(f'"{word}"'), text.find(f"'{word}'"), 0)
+
+
+def _providers(checked: Checked) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Every provider that is named, and where."""
+    for number, name in enumerate(checked.said.signals.providers or ()):
+        yield name, checked.document.at(("signals", "providers", number))
+    for where, tree in conditions(checked):
+        for name in dict.fromkeys(_said_of_labels(tree)):
+            yield name, place(checked.document, where, tree.text, _written(tree.text, name))
+
+
+def _said_of_labels(tree: TypedTree) -> Iterator[str]:
+    """The providers whose labels an expression asks for."""
+    for node in walk(tree.root):
+        match node:
+            case Holds(word, (Part("provider"), Constant(value))) if word.name in ("==", "!="):
+                yield str(value)
+            case Holds(_, (Part("provider"), Constants(values))):
+                yield from map(str, values)
+
+
+def _votes(checked: Checked, sight: Sight) -> Iterator[Problem]:
+    """Votes that need more providers than can see the category."""
+    for where, tree in conditions(checked):
+        nodes = list(walk(tree.root))
+        denied = {node.part for node in nodes if isinstance(node, Not)}  # fewer votes than that may well be
+        for node in nodes:
+            if (
+                isinstance(node, Votes)
+                and node not in denied
+                and 0 < (able := sight.voters(node.category)) < node.least
+            ):
+                at = place(checked.document, where, tree.text, _written(tree.text, node.category))
+                who = "1 configured provider sees" if able == 1 else f"{able} configured providers see"
+                detail = f"{node.least} votes on '{node.category}' never come together: {who} it"
+                hint = f"ask for {able} at most, or add a provider that does"
+                yield warning_at(checked, at, detail, hint, "too_many_votes")
 
 
 def _ever(row: Threshold) -> bool:

@@ -5,6 +5,17 @@ all of it comes at once. The dialect is described in nodes.py, variables in expa
 """
 
 from gateway.yamlfile.document import MAX_BYTES, Document, load, loads
-from gateway.yamlfile.problem import Problem, Problems, Severity, together
+from gateway.yamlfile.problem import MOST_TOLD, Problem, Problems, Severity, first_of, together
 
-__all__ = ["MAX_BYTES", "Document", "Problem", "Problems", "Severity", "load", "loads", "together"]
+__all__ = [
+    "MAX_BYTES",
+    "MOST_TOLD",
+    "Document",
+    "Problem",
+    "Problems",
+    "Severity",
+    "first_of",
+    "load",
+    "loads",
+    "together",
+]

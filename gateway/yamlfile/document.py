@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from gateway.suggest import did_you_mean
 from gateway.yamlfile.nodes import Node, grow, plain
-from gateway.yamlfile.problem import Problem, together
+from gateway.yamlfile.problem import MOST_TOLD, Problem, first_of, together
 from gateway.yamlfile.tree import Tree, Where
 from gateway.yamlfile.wording import explain
 
@@ -40,7 +40,7 @@ class Document(Tree):
         except ValidationError as invalid:
             found = invalid.errors(include_url=False)
         # raised out here, so that no traceback carries pydantic's error, which quotes what it read
-        raise together(explain(self, path, model, found))
+        raise together(first_of(explain(self, path, model, found[: MOST_TOLD + 1])))
 
 
 def load(path: Path, *, env: Mapping[str, str] | None) -> Document:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -49,9 +49,21 @@ _HINTS = {
     "did not find expected ',' or '}'": _BRACKET,
     "did not find expected ',' or ']'": _BRACKET,
     "found unexpected end of stream": "the quote that begins here is not closed",
+    "found a tab character that violates indentation": "indent by spaces",
 }
+_TELLING = (  # how a line begins that is not what it looks like
+    (re.compile("(<{7}|={7}|>{7})"), "this is left of a merge: keep one side of it"),
+    (re.compile("\\s*[\u2013\u2014]"), "an entry of a list begins with -, this is a longer dash"),
+    (re.compile(" *\u00a0"), "a line here is indented by no-break spaces: indent by spaces"),
+)
 _QUOTED = re.compile(r"""(["'])[^"']*\1\s*$""")
+_BRACKETED = re.compile(r":\s+[\[{].*[\]}]\s*$")
+_BEGAN = "a text that begins with [ or { needs quotes round the whole"
 _ENDED = "the text ends at its second quote: put the other kind round the whole, like 'a == \"b\"'"
+
+_SCALAR, _ALIAS, _MAPPING, _MAPPING_END, _LIST_END = (
+    *(yaml.ScalarEvent, yaml.AliasEvent, yaml.MappingStartEvent, yaml.MappingEndEvent, yaml.SequenceEndEvent),
+)
 
 Scalar = str | int | float | bool | None
 
@@ -89,7 +101,8 @@ def grow(text: str, file: str, environment: Mapping[str, str] | None) -> Node:
     if found:
         before = text[: found.start()]
         place = before.count("\n") + 1, found.start() - (before.rfind("\n") + 1) + 1
-        raise _bad(f"the character U+{ord(found[0]):04X} is not allowed in YAML", file, *place)
+        hint = "save it as text, in UTF-8" if found[0] == "\0" else "take it out"
+        raise _bad(f"the character U+{ord(found[0]):04X} is not allowed in YAML", file, *place, hint)
     grower = _Grower(text, file, environment)
     root = grower.document()
     if grower.problems:
@@ -109,7 +122,7 @@ class _Grower:
     """Reads events one after the other. What can be read past is collected in `problems`, the rest raised at once."""
 
     def __init__(self, text: str, file: str, environment: Mapping[str, str] | None):
-        self._events: Iterator[Any] = yaml.parse(text, Loader=yaml.CSafeLoader)
+        self._event = yaml.CSafeLoader(text).get_event
         self._file = file
         self._lines = text.split("\n")
         self._last_line = text.rstrip().count("\n") + 1
@@ -135,7 +148,7 @@ class _Grower:
 
     def _next(self) -> Any:
         try:
-            return next(self._events)
+            return self._event()
         except yaml.YAMLError as error:
             broken = self._broken(error)
         raise together([*self.problems, broken])
@@ -149,13 +162,21 @@ class _Grower:
             place = _place(began)
         elif began and _place(began) != place:
             detail += f" {error.context} that begins at {began.line + 1}:{began.column + 1}"
-        hint = _ENDED if self._after_a_quote(said, *place) else _HINTS.get(said, "")
-        return _bad(detail, self._file, *place, hint)
+        return _bad(detail, self._file, *place, self._hint(said, *place))
 
-    def _after_a_quote(self, said: str, line: int, column: int) -> bool:
-        """Whether a text in quotes ends just before what was not expected."""
-        before = "".join(self._lines[line - 1 : line])[: column - 1]
-        return said.startswith("did not find expected") and bool(_QUOTED.search(before))
+    def _hint(self, said: str, line: int, column: int) -> str:
+        """By how the line, or the one before, begins; by what ends just before what was not expected; by the words."""
+        around = self._lines[max(line - 2, 0) : line]
+        for telling, hint in _TELLING:
+            if any(telling.match(each) for each in around):
+                return hint
+        before = "".join(around[-1:])[: column - 1]
+        if said.startswith("did not find expected"):
+            if _QUOTED.search(before):
+                return _ENDED
+            if said == "did not find expected key" and _BRACKETED.search(before):
+                return _BEGAN
+        return _HINTS.get(said, "")
 
     def _is_told_too_late(self, said: str, line: int) -> bool:
         """What is never closed is noticed at the end of the file, a key without its colon on the next line."""
@@ -172,7 +193,8 @@ class _Grower:
 
     def _node(self, event: Any, depth: int) -> Node:
         self._nodes += 1
-        if isinstance(event, yaml.AliasEvent):
+        kind = type(event)
+        if kind is _ALIAS:
             return self._alias(event)
         if depth > MAX_DEPTH:
             self._stop(f"nested deeper than {MAX_DEPTH} levels", event)
@@ -181,13 +203,13 @@ class _Grower:
         if event.anchor is not None:
             self._anchors[event.anchor] = None
         node = Node(*_place(event.start_mark), None)
-        if isinstance(event, yaml.MappingStartEvent):
-            self._fill_mapping(node, depth)
-        elif isinstance(event, yaml.SequenceStartEvent):
-            self._fill_list(node, depth)
-        else:
+        if kind is _SCALAR:
             self._fill_scalar(node, event)
-        if max(node.size, self._nodes) > MAX_NODES:
+        elif kind is _MAPPING:
+            self._fill_mapping(node, depth)
+        else:
+            self._fill_list(node, depth)
+        if node.size > MAX_NODES or self._nodes > MAX_NODES:
             self._stop(f"more than {MAX_NODES} values, aliases included", event)
         if event.anchor is not None:
             self._anchors[event.anchor] = node
@@ -203,7 +225,7 @@ class _Grower:
 
     def _fill_mapping(self, node: Node, depth: int) -> None:
         children: dict[str, Node] = {}
-        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+        while type(event := self._next()) is not _MAPPING_END:
             key = self._key(event)
             child = self._node(self._next(), depth + 1)
             node.size += child.size
@@ -216,7 +238,7 @@ class _Grower:
         node.value = children
 
     def _key(self, event: Any) -> str:
-        if not isinstance(event, yaml.ScalarEvent):
+        if type(event) is not _SCALAR:
             self._stop("a key should be text", event, 'put quotes round it, like "{x}": …')
         self._nodes += 1
         if event.tag is not None or event.anchor is not None:
@@ -229,7 +251,7 @@ class _Grower:
 
     def _fill_list(self, node: Node, depth: int) -> None:
         children: list[Node] = []
-        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
+        while type(event := self._next()) is not _LIST_END:
             child = self._node(event, depth + 1)
             node.size += child.size
             children.append(child)

@@ -6,20 +6,23 @@ Problems   several, raised as one error; prints one per line in file order
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any, Literal
 
 from gateway.errors import ConfigError
 
 Severity = Literal["error", "warning"]
 
+MOST_TOLD = 100  # mistakes of one kind in a file: nobody mends more in one go, and a suggestion for each takes its time
+
 
 class Problem(ConfigError):
     """One thing wrong in a file.
 
     `code` is one stable word: bad_file, bad_yaml, duplicate_key, unset_variable, bad_variable, unknown_key,
-    missing_key, wrong_type, bad_value, unknown_name, not_available, and those a policy adds. `line` and `column` count
-    from 1 and are 0 where the file as a whole is meant. The message is one line, whatever the file holds.
+    missing_key, wrong_type, bad_value, unknown_name, not_available, more, and those a policy adds. `line` and `column`
+    count from 1 and are 0 where the file as a whole is meant. The message is one line, whatever the file holds.
     """
 
     def __init__(
@@ -79,6 +82,22 @@ class Problems(Problem):
 
 def _one_line(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def first_of(problems: Iterable[Problem]) -> list[Problem]:
+    """The first of them, and where there are more, that there are: the rest is not even looked for."""
+    found = list(islice(problems, MOST_TOLD + 1))
+    for last in found[MOST_TOLD:]:
+        found[MOST_TOLD] = Problem(
+            "there is more like this from here on",
+            code="more",
+            file=last.file,
+            line=last.line,
+            column=last.column,
+            hint="mend what is told first",
+            severity=last.severity,
+        )
+    return found
 
 
 def together(problems: Sequence[Problem]) -> Problem:

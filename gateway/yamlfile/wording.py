@@ -45,6 +45,7 @@ _WANTED_VALUE = {
     "too_short": "at least {min_length} long",
     "too_long": "at most {max_length} long",
 }
+_COMMA = "a number has a point for its decimals, like 0.6"
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
@@ -101,7 +102,7 @@ def _unknown(tree: Tree, where: Where, known: list[str]) -> Problem:
     name = str(where[-1])
     inside = f" in {dotted(where[:-1])}" if where[:-1] else ""
     listed = f"known are {', '.join(known)}" if 0 < len(known) <= _MOST_LISTED else ""
-    hint = did_you_mean(name, known) or listed
+    hint = _COMMA if name.isdecimal() else did_you_mean(name, known) or listed
     return tree.error(where, f"unknown key {quoted(name)}{inside}", hint, key=True, code="unknown_key")
 
 
@@ -162,9 +163,10 @@ def _is_secret(tree: Tree, place: Place) -> bool:
 def _joined(misfits: Iterable[_Misfit], paths: list[Where]) -> list[_Misfit]:
     """The alternatives of a union as one sentence; one that got further into the value speaks for the others."""
     joined: dict[tuple[Where, bool], _Misfit] = {}
+    above = {path[:depth] for path in paths for depth in range(len(path))}
     for misfit in misfits:
         where = misfit.place.where
-        if any(len(path) > len(where) and path[: len(where)] == where for path in paths):
+        if where in above:
             continue
         known = joined.setdefault((where, misfit.place.key), misfit)
         if misfit.wanted not in known.wanted:

@@ -143,6 +143,9 @@ def test_a_rule_is_not_needless_where_the_other_may_be_off(tmp_path, more):
         ("overlays:\n  - match: {surface: x}\n    thresholds: {hate: {review: 0.4}}\n", []),
         ("rollout: {halt: {flips: 0.1}}\n", ["6:11 halts_nothing"]),
         ("rollout: {canary_percent: 10, halt: {flips: 0.1}}\n", []),
+        (rules("block\n    when: ocr.has_url\n    hard: true\n    mode: shadow"), ["10:5 hard_watches"]),
+        (rules("block\n    when: ocr.has_url\n    hard: true") + "rollout: {shadow: true}\n", ["11:11 hard_watches"]),
+        (rules("block\n    when: ocr.has_url\n    hard: true") + "rollout: {canary_percent: 9}\n", []),
         (
             "overlays:\n  - match: {surface: x}\n    thresholds: {hate: {review: 0.4}}\n"
             "  - match: {tenant: y}\n    thresholds: {hate: {review: 0.5}}\n",
@@ -159,6 +162,46 @@ def test_what_nobody_uses(tmp_path, more, expected):
     assert warned(tmp_path, more) == expected
 
 
+@pytest.mark.parametrize(
+    "more, expected",
+    [
+        ("rules:\n  - {id: thresholds.hate.review, action: review, when: ocr.has_url}\n", ["7:10 like_a_reason"]),
+        ("rules:\n  - {id: rules.a, action: review, when: ocr.has_url}\n", ["7:10 like_a_reason"]),
+        ("rules:\n  - {id: hate.review, action: review, when: ocr.has_url}\n", []),
+        (
+            "overlays:\n  - match: {surface: [x, y]}\n    thresholds: {hate: {review: 0.4}}\n"
+            "  - match: {surface: [y, x]}\n    thresholds: {hate: {block: 0.8}}\n",
+            ["9:5 same_match"],
+        ),
+        (
+            "overlays:\n  - match: {surface: x}\n    thresholds: {hate: {review: 0.4}}\n"
+            "  - match: {tenant: x}\n    thresholds: {hate: {block: 0.8}}\n",
+            [],
+        ),
+    ],
+)
+def test_what_is_taken_for_something_else(tmp_path, more, expected):
+    assert warned(tmp_path, more) == expected
+
+
+def test_the_new_warnings_are_shown_to_programs_too(tmp_path):
+    file = tmp_path / "p.yaml"
+    file.write_text(HEAD + "rules:\n  - {id: rules.a, action: review, when: context.x in lists.goods}\n")
+    [_, found] = checked(file)
+    assert found.as_dict() | {"file": ""} == {
+        "file": "",
+        "line": 7,
+        "column": 10,
+        "severity": "warning",
+        "code": "like_a_reason",
+        "message": "the id 'rules.a' reads like the name of another reason: this rule's is rules.rules.a",
+        "hint": "call it without 'rules.', like a",
+    }
+    [result] = sarif([found])["runs"][0]["results"]
+    assert (result["ruleId"], result["level"]) == ("like_a_reason", "warning")
+    assert result["locations"][0]["physicalLocation"]["region"] == {"startLine": 7, "startColumn": 10}
+
+
 def test_a_list_is_used_by_its_name_alone(tmp_path):
     file = tmp_path / "p.yaml"
     file.write_text(HEAD + rules('review\n    when: context.goods == "lists.goods"'), encoding="utf-8")
@@ -168,16 +211,45 @@ def test_a_list_is_used_by_its_name_alone(tmp_path):
 
 
 def test_what_no_provider_can_see(tmp_path):
-    blind = Sight(frozenset({"acme"}), frozenset({"hate", "sexual/nudity"}), objects=False)
+    blind = Sight({"acme": frozenset({"hate", "sexual/nudity"})}, objects=False)
     more = rules("review\n    when: 'votes(\"spam\", 0.5) >= 1 || labels.exists(l, l.confidence >= 0.5)'")
     more += "signals: {providers: [acme, beta]}\n"
     assert warned(tmp_path, more, blind) == ["9:18 unseen_category", "9:39 unseen_labels", "10:29 unknown_provider"]
-    able = Sight(frozenset({"acme", "beta"}), frozenset({"hate", "sexual", "spam"}), objects=True)
+    able = Sight({"acme": frozenset({"hate", "sexual"}), "beta": frozenset({"spam"})}, objects=True)
     assert warned(tmp_path, more, able) == []
 
 
+@pytest.mark.parametrize(
+    "when, expected",
+    [
+        ('votes("hate", 0.5) >= 3', ["9:17 too_many_votes"]),
+        ('votes("hate", 0.5) > 2', ["9:17 too_many_votes"]),
+        ('votes("hate", 0.5) >= 2', []),
+        ('votes("hate", 0.5) == 2', []),  # of which it is part that there are not three
+        ('votes("hate", 0.5) < 3', []),
+        ('votes("sexual", 0.5) >= 2', ["9:17 too_many_votes"]),  # what is below it counts
+        ('votes("spam", 0.5) >= 2', ["9:17 unseen_category"]),
+        ('labels.exists(l, l.provider == "acme")', []),
+        ('labels.exists(l, l.provider == "acne")', ["9:42 unknown_provider"]),
+        ('labels.exists(l, l.provider in ["acme", "zeta"])', ["9:51 unknown_provider"]),
+        ('labels.exists(l, l.provider.startsWith("z"))', []),
+    ],
+)
+def test_providers_there_are(tmp_path, when, expected):
+    seen = {"acme": frozenset({"hate", "sexual/nudity"}), "beta": frozenset({"hate/symbols"})}
+    assert warned(tmp_path, rules(f"review\n    when: {when}"), Sight(seen, objects=True)) == expected
+
+
+def test_a_provider_that_is_nearly_configured_is_suggested(tmp_path):
+    file = tmp_path / "p.yaml"
+    file.write_text(HEAD + rules('review\n    when: labels.exists(l, l.provider == "acne")'))
+    told = {each.code: each for each in checked(file, Sight({"acme": frozenset({"hate", "sexual"})}, objects=True))}
+    assert told["unknown_provider"].detail == "the provider 'acne' is not configured"
+    assert told["unknown_provider"].hint == "did you mean 'acme'?"
+
+
 def test_many_categories_nobody_sees_are_one_warning_for_people(tmp_path):
-    blind = Sight(frozenset({"acme"}), frozenset({"hate"}), objects=False)
+    blind = Sight({"acme": frozenset({"hate"})}, objects=False)
     file = tmp_path / "p.yaml"
     rows = "".join(f"  {slug}: {{review: 0.5}}\n" for slug in ("spam", "weapons", "drugs", "alcohol", "hate"))
     file.write_text(f"policy: p\nthresholds:\n{rows}  tobacco: {{review: '-'}}\nrules: []\n")
@@ -243,3 +315,54 @@ def test_many_rules_about_one_field_are_no_slower(tmp_path):
     begun = time.thread_time()
     assert [each.code for each in checked(tmp_path / "p.yaml")] == ["no_tests", "unused_list"]
     assert time.thread_time() - begun < 4
+
+
+def many(pattern: str, count: int) -> str:
+    return "".join(pattern.replace("#", str(number)) for number in range(count))
+
+
+RULE = "  - {id: r#, action: review, when: "
+
+
+@pytest.mark.parametrize(
+    "more, told",
+    [
+        (many("unknown_key_#: 1\n", 3000), 101),
+        ("rules:\n" + many(f"{RULE}'x#.y'}}\n", 2000), 101),
+        ("rules:\n" + many(f"{RULE}'context.a in lists.godds#'}}\n", 2000), 101),
+        ("rules:\n" + many(f"{RULE}ocr.has_url, foo#: 1}}\n", 2000), 101),
+        ("rules:\n" + many(f"{RULE}'context.f# == \"a\"'}}\n", 1000), 2),
+        ("rules:\n" + many(RULE + "'labels.exists(l, l.name == \"t#\")'}\n", 500), 2),
+        ("rules:\n" + many(f"{RULE}ocr.has_url}}\n", 2001), 1),
+        ("rules:\n  - {id: r, action: review, when: '" + many("x# || ", 200) + "x'}\n", 101),
+        ("rules:\n  - {id: r, action: review, when: '" + many("context.f# || ", 240) + "ocr.has_url'}\n", 2),
+        ("overlays:\n" + many("  - {match: {tenant: t#}, thresholds: {hate: {review: 0.4}}}\n", 1000), 2),
+        (
+            "rules:\n"
+            + many(f"{RULE}'context.f == \"a#\"'}}\n", 100)
+            + "overlays:\n"
+            + "".join(
+                many(f"  - {{match: {{{who}: x#}}, disable: [r#]}}\n", 9) for who in ("tenant", "country", "surface")
+            ),
+            2,
+        ),
+    ],
+)
+def test_no_file_takes_long(tmp_path, more, told):
+    """Ten seconds are far more than any of these takes, and less than what one took that grew by the square."""
+    (tmp_path / "p.yaml").write_text(HEAD + more)
+    begun = time.thread_time()
+    found = checked(tmp_path / "p.yaml")
+    assert time.thread_time() - begun < 10
+    assert len(found) == told
+    if told == 101:
+        assert (found[-1].code, found[-1].detail) == ("more", "there is more like this from here on")
+
+
+def test_of_very_many_names_those_that_begin_alike_are_suggested(tmp_path):
+    lists = "lists:\n" + many("  list_#: {values: [a]}\n", 1000)
+    (tmp_path / "p.yaml").write_text(
+        f"policy: p\nthresholds: {{}}\n{lists}rules:\n" + many(f"{RULE}'context.a in lists.list_777x'}}\n", 1)
+    )
+    [found] = checked(tmp_path / "p.yaml")
+    assert found.hint == "did you mean 'list_777'?"

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.policy.overlays import MOST_AT_ONCE
+from gateway.yamlfile import Problem
 from tests.policies.saying import ALLOW, BLOCK, REVIEW, decided, policy, rule, said
 
 HATE = said("acme", {"hate": 0.55})
@@ -103,6 +104,25 @@ def test_more_combinations_than_are_made_beforehand_are_made_when_somebody_comes
     rules = policy("overlays:\n" + tenants, ROWS)
     assert review_from(rules, {"surface": "s3", "country": "c3"}, "t3") == 1300
     assert review_from(rules, {"surface": "s3", "country": "c4"}, "t3") == 5000
+
+
+def test_what_overlays_come_to_is_checked_beforehand_also_where_it_is_not_made():
+    rows = "\n".join(f"  - {{id: r{n}, action: review, when: 'context.f == \"{n}\"'}}" for n in range(500))
+    names = "".join(
+        f"  - {{match: {{{who}: x{n}}}, thresholds: {{hate: {{{action}: {cut}}}}}}}\n"
+        for who, action, cut in (("surface", "review", 0.75), ("tenant", "block", 0.7))
+        for n in range(9)
+    )
+    with pytest.raises(Problem, match="review is not below block"):
+        policy(f"rules:\n{rows}\noverlays:\n{names}", ROWS)
+
+
+def test_a_rule_that_is_off_is_neither_true_nor_unknown():
+    rules = policy(
+        "rules: [{id: it, action: block, when: ocr.has_url}]\noverlays: [{match: {surface: chat}, disable: [it]}]", ROWS
+    )
+    assert decided(rules, HATE).unknown == (1,)
+    assert decided(rules, HATE, context={"surface": "chat"}).unknown == ()
 
 
 FIELDS = (

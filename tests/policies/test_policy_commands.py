@@ -90,6 +90,11 @@ def test_warnings_alone_are_no_failure(policy, monkeypatch, tmp_path):
     assert report["ok"] is True
     assert {problem["severity"] for problem in report["problems"]} == {"warning"}
     assert "1 policy, 1 warning." in modgate("check", str(policy)).stdout
+    tests = str(policy.with_name("p.test.yaml"))
+    assert "1 policy and 1 test file, 1 warning." in modgate("check", str(policy), tests).stdout
+    assert "1 test file, nothing wrong." in modgate("check", tests).stdout
+    Path(tests).write_text(f"{CASES}  - {{name: two, expect: {{action: allow}}}}\n")
+    assert f"{tests}:5:12: the case 'two' is already at 3:12" in modgate("check", tests).stdout
 
 
 def test_what_the_configured_providers_see_is_looked_at(policy):
@@ -198,6 +203,13 @@ def test_compile_gives_the_rules_to_others(policy, target, words):
         database.execute('CREATE TABLE decisions ("s.a.hate", "s.b.hate", labels)')
         database.execute("""INSERT INTO decisions VALUES (9000, 7000, '[{"confidence": 100}]'), (9000, NULL, NULL)""")
         assert database.execute(text).fetchall() == [(1, 0), (None, None)]
+
+
+def test_there_is_nothing_to_compile_where_there_are_no_rules(policy):
+    policy.write_text("policy: p\nthresholds: {hate: {review: 0.6}}\n")
+    done = modgate("compile", str(policy))
+    assert done.exit_code == 1
+    assert "this policy has no rules: a threshold is one comparison with its category's column" in done.stderr
 
 
 # ---- explain

@@ -178,7 +178,8 @@ async def test_what_waited_for_a_place_takes_it_when_it_is_left(tmp_path, monkey
         assert await why() == "place"
         for name in ("a", "y"):
             (tmp_path / f"{name}.yaml").unlink()
-        await until(lambda: policies.standing(None).canary.policy.version == 3)
+        await until(lambda: [each.policy.version for each in policies.versions] == [1, 3])
+        assert policies.standing(None).canary.policy.version == 3
         assert policies.problems == {}
 
 

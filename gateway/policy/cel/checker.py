@@ -89,8 +89,9 @@ class _Checker:
 
     def _binary(self, node: Binary) -> Condition:
         if node.operator in ("&&", "||"):
-            join = all_of if node.operator == "&&" else any_of
-            return join([self.part(node.left), self.part(node.right)])
+            parts = _chained(node)
+            self._parts += len(parts) - 2  # each operator counts
+            return (all_of if node.operator == "&&" else any_of)([self.part(each) for each in parts])
         for side, other, operator in (
             (node.left, node.right, node.operator),
             (node.right, node.left, FLIPPED.get(node.operator, "")),
@@ -233,6 +234,16 @@ class _Checker:
                 node.at, message, f"take them out: {spelled(node.of or node)}.{macro}(…) && …", "not_in_profile"
             )
         return some(over, condition, macro)
+
+
+def _chained(node: Binary) -> list[Node]:
+    """The sides of `a && b && c`: they can be hundreds, too many to go down one by one."""
+    sides: list[Node] = []
+    left: Node = node
+    while isinstance(left, Binary) and left.operator == node.operator:
+        sides.append(left.right)
+        left = left.left
+    return [left, *reversed(sides)]
 
 
 def _plural(kind: Kind) -> str:

@@ -15,14 +15,16 @@ MAX_LENGTH = 8_000  # characters of an expression
 
 _TOKEN = re.compile(
     r"""
-      (?P<space> [ \t\r\n\f]+ | //[^\n]* )
-    | (?P<text>
+    (?: [ \t\r\n\f]+ | //[^\n]* )*
+    (?: (?P<text>
         (?: [bB]?[rR] | [rR][bB] ) (?: \"{3} (?s:.*?) \"{3} | '{3} (?s:.*?) '{3} | "[^"\r\n]*" | '[^'\r\n]*' )
       | [bB]? (?: \"{3} (?s: \\. | [^\\] )*? \"{3} | '{3} (?s: \\. | [^\\] )*? '{3}
               | " (?: \\. | [^"\\\r\n] )* " | ' (?: \\. | [^'\\\r\n] )* ' ) )
     | (?P<number> 0[xX][0-9a-fA-F]+ [uU]? | (?: [0-9]+\.[0-9]+ | \.[0-9]+ | [0-9]+ ) (?: [eE][-+]?[0-9]+ )? [uU]? )
     | (?P<name> [A-Za-z_][A-Za-z0-9_]* )
     | (?P<mark> === | !== | => | =< | <> | == | != | <= | >= | && | \|\| | [-+*/%?:.,()\[\]{}<>!=&|] )
+    | (?P<end> \Z )
+    | (?P<strange> . ) )
     """,
     re.VERBOSE,
 )
@@ -45,14 +47,14 @@ def tokens(text: str) -> list[Token]:
 
 
 def _read(text: str) -> Iterator[Token]:
-    at = 0
-    while at < len(text):
-        match = _TOKEN.match(text, at)
-        if match is None:
+    for match in _TOKEN.finditer(text):
+        kind, group = match.lastgroup, match.lastindex or 0
+        if kind == "end":
+            return
+        at = match.start(group)
+        if kind == "strange":
             raise ExpressionError(text, [_stranger(text, at)])
-        if match.lastgroup != "space":
-            yield Token(match.lastgroup, match[0], at)  # type: ignore[arg-type]
-        at = match.end()
+        yield Token(kind, match[group], at)  # type: ignore[arg-type]
 
 
 def _stranger(text: str, at: int) -> Mistake:

@@ -98,7 +98,9 @@ class Operands:
 
     def declared(self, field: Field) -> Declared:
         """What is known of a field that was declared, or used before."""
-        return self._fields(field.root)[field.name]
+        said = self._known(field.root, field.name)
+        assert said is not None  # noqa: S101 - it has a shape
+        return said
 
     def part(self, node: Node, part: Part) -> Declared:
         """What is known of a part, or of the element itself."""
@@ -107,6 +109,9 @@ class Operands:
         if isinstance(element, Element) and isinstance(element.elements, Mapping):
             return element.elements[part.name]
         return Declared(part.kind)
+
+    def _known(self, root: str, name: str) -> Declared | None:
+        return self.learnt.get((root, name)) or self._vocabulary.known(root, name)
 
     def _fields(self, root: str) -> dict[str, Declared]:
         used = {name: said for (where, name), said in self.learnt.items() if where == root}
@@ -185,11 +190,11 @@ class Operands:
         return Constants(tuple(dict.fromkeys(lists[node.name])), Kind.TEXT)
 
     def _field(self, node: Select, root: str) -> Field:
-        fields = self._fields(root)
-        if node.name in fields:
-            said = fields[node.name]
+        said = self._known(root, node.name)
+        if said is not None:
             return Field(root, node.name, said.shape, said.default)
         if not self._vocabulary.allows_more(root):
+            fields = self._fields(root)
             raise Wrong(
                 node.at,
                 f"unknown field '{root}.{node.name}'",
@@ -233,7 +238,7 @@ class Operands:
             return f'a score is written scores["{name}"]'
         if name in self._vocabulary.lists:
             return f"a list is written lists.{name}"
-        roots = [root for root in (CONTEXT, USER, OCR) if name in self._fields(root)]
+        roots = [root for root in (CONTEXT, USER, OCR) if self._known(root, name)]
         if roots:
             return f"a field is written {roots[0]}.{name}"
         return did_you_mean(name, [*ROOTS, *FUNCTIONS, *self._scope]) or "a text is written in quotes"

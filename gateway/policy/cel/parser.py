@@ -20,7 +20,7 @@ _BINDS = {
     **dict.fromkeys(("+", "-"), 4),
     **dict.fromkeys(("*", "/", "%"), 5),
 }
-_UNARY = 6
+_FOLLOWS = frozenset((".", "["))
 _CLOSES = {"(": ")", "[": "]"}
 
 
@@ -33,6 +33,7 @@ class _Parser:
     def __init__(self, text: str):
         self._text = text
         self._tokens = tokens(text)
+        self._token = self._tokens[0]  # the one that stands next
         self._next = 0
         self._depth = 0
         self._mistakes: list[Mistake] = []
@@ -49,17 +50,14 @@ class _Parser:
 
     # what stands next
 
-    @property
-    def _token(self) -> Token:
-        return self._tokens[self._next]
-
     def _take(self) -> Token:
         token = self._token
         self._next += 1
+        self._token = self._tokens[self._next]
         return token
 
-    def _sees(self, *marks: str) -> bool:
-        return self._token.kind == "mark" and self._token.written in marks
+    def _sees(self, mark: str) -> bool:
+        return self._token.written == mark  # no name, number or text is written like a mark
 
     # what goes wrong
 
@@ -123,10 +121,8 @@ class _Parser:
 
     def _operator(self) -> str:
         """The operator that stands next, or that is meant by what does."""
-        token = self._token
-        if token.kind not in ("mark", "name"):
-            return ""
-        return INSTEAD.get(token.written.lower(), token.written)
+        written = self._token.written
+        return written if written in _BINDS else INSTEAD.get(written.lower(), "")
 
     def _complain_of(self, token: Token, operator: str, left: Node) -> None:
         if token.written != operator:
@@ -143,7 +139,7 @@ class _Parser:
 
     def _unary(self) -> Node:
         token = self._token
-        if self._sees("!") or (token.kind == "name" and token.written.lower() == "not"):
+        if token.written == "!" or token.written.lower() == "not":
             self._take()
             if token.written != "!":
                 self._note(token.at, f"'{token.written}' is no operator", "did you mean !?")
@@ -166,7 +162,7 @@ class _Parser:
     # what follows a value
 
     def _postfix(self, node: Node) -> Node:
-        while self._sees(".", "["):
+        while self._token.written in _FOLLOWS:
             token = self._take()
             node = self._index(node, token) if token.written == "[" else self._member(node)
         if self._sees("{"):
@@ -186,9 +182,17 @@ class _Parser:
     def _index(self, of: Node, bracket: Token) -> Node:
         if self._sees("?"):
             raise self._stop(self._token.at, "'[?' is not in the profile", ABSENT["has"])
+        if isinstance(of, Name) and of.name == "scores" and self._token.kind == "name":
+            self._expect_quotes()
         key = self._expression()
         self._expect("]", bracket)
         return Index(bracket.at, of, key)
+
+    def _expect_quotes(self) -> None:
+        """A category with a stroke in it, without quotes, reads like a division."""
+        slug, close, _ = self._text[self._token.at :].partition("]")
+        if close and "/" in slug:
+            raise self._stop(self._token.at, "a category is written in quotes", f'write "{slug.strip()}"')
 
     def _arguments(self) -> tuple[Node, ...]:
         return self._list(self._take())

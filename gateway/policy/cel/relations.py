@@ -31,8 +31,9 @@ from gateway.suggest import did_you_mean
 
 Operand: TypeAlias = Term | Condition
 
-_CONDITIONS = get_args(Condition)
+_CONDITIONS = frozenset(get_args(Condition))
 _NUMBERS = (Kind.INT, Kind.DOUBLE)
+_HERE = (Part, Constant, Constants)
 _WANTS = {
     Kind.SCORE: "a score is compared with a number from 0 to 1, like 0.7",
     Kind.TEXT: 'a text is compared with a text, like "abc"',
@@ -43,7 +44,7 @@ _WANTS = {
 
 def is_condition(operand: Operand) -> bool:
     """Whether it is true, false or unknown, not a value."""
-    return isinstance(operand, _CONDITIONS)
+    return type(operand) in _CONDITIONS
 
 
 def as_condition(operands: Operands, node: Node, operand: Operand) -> Condition:
@@ -99,8 +100,7 @@ def within(operands: Operands, node: Binary, left: Operand, right: Operand) -> C
 
 def hold(at: int, name: str, *terms: Term) -> Holds:
     """A predicate said of terms, if every back end can look at both of them. Raises Wrong."""
-    elsewhere = [term for term in terms if not isinstance(term, Part | Constant | Constants)]
-    if elsewhere and any(isinstance(term, Part) for term in terms):
+    if any(isinstance(term, Part) for term in terms) and not all(isinstance(term, _HERE) for term in terms):
         message = "an element of a list is compared with what is written here, or with another part of itself"
         raise Wrong(at, message, "", "not_in_profile")
     return Holds(PREDICATES[name], terms)

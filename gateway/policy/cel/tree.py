@@ -91,8 +91,8 @@ class Tree:
 
 def start(node: Node) -> int:
     """Where the node begins."""
-    if isinstance(node, Binary):
-        return start(node.left)
+    while isinstance(node, Binary):
+        node = node.left
     if isinstance(node, Select | Index) or (isinstance(node, Call) and node.of):
         return start(node.of)  # type: ignore[arg-type]
     return node.at

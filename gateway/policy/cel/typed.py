@@ -225,18 +225,23 @@ def some(over: Field, body: Condition, macro: Literal["exists", "all", "exists_o
 
 def inside(node: Condition) -> tuple[Condition, ...]:
     """The conditions a condition is made of."""
-    if isinstance(node, And | Or | One):
-        return node.parts
-    if isinstance(node, Not):
-        return (node.part,)
-    return (node.body,) if isinstance(node, Some) else ()
+    match node:
+        case And() | Or() | One():
+            return node.parts
+        case Not():
+            return (node.part,)
+        case Some():
+            return (node.body,)
+    return ()
 
 
 def walk(node: Condition) -> Iterator[Condition]:
-    """The condition and all it is made of."""
-    yield node
-    for part in inside(node):
-        yield from walk(part)
+    """The condition and all it is made of, as they are written."""
+    left = [node]
+    while left:
+        here = left.pop()
+        yield here
+        left += reversed(inside(here))
 
 
 def terms(node: Condition) -> tuple[Term, ...]:

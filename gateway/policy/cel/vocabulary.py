@@ -44,6 +44,10 @@ class Vocabulary:
         learnt = {name: said for (where, name), said in self.learnt.items() if where == root}
         return {**self._declared[root], **learnt}
 
+    def known(self, root: str, name: str) -> Declared | None:
+        """What is known of a field; None where nothing is."""
+        return self.learnt.get((root, name)) or self._declared[root].get(name)
+
     def allows_more(self, root: str) -> bool:
         """Whether undeclared fields may be used there."""
         return root != OCR and not self._declared[root]
@@ -68,4 +72,4 @@ class Vocabulary:
 
     def knowing(self, learnt: Mapping[Path, Declared]) -> Vocabulary:
         """The same with what one expression showed of undeclared fields, for the next of the same policy."""
-        return replace(self, learnt={**self.learnt, **learnt})
+        return replace(self, learnt={**self.learnt, **learnt}) if learnt else self

@@ -1,8 +1,9 @@
 """All rules of a policy → one Python function over the request vector.
 
-A condition is compiled twice: into what makes it certainly true, and what makes it certainly false; unknown is neither.
-Not swaps the two. With -1 for a missing score, "certainly at least t" is one comparison of integers. What is asked of a
-list is asked once, and kept as one of three numbers.
+A condition is compiled into what makes it certainly true, and what makes it certainly false; unknown is neither, and
+not swaps the two. Of a rule that is not true it is then asked whether it is unknown, which is shorter than false. With
+-1 for a missing score, "certainly at least t" is one comparison of integers. What is asked of a list is asked once, and
+kept as one of three numbers.
 
 The source is written from the typed tree alone. No text of a user is in it: values are bound by names of ours.
 """
@@ -41,6 +42,9 @@ from gateway.policy.compile.slots import Slot, highest, slots, vector
 
 Masks = tuple[int, int]  # bit n is rule n: certainly true, unknown
 
+_SCORE = Kind.SCORE
+_WHOLE = (_SCORE, Kind.INT)
+_WRITTEN, _NUMBERS, _COUNTED = (Constant, Constants), (Score, Constant), (Votes, Present)
 _FALSE, _UNKNOWN, _TRUE = 0, 1, 2  # so that the greatest of some outcomes is what "any of them" comes to
 
 
@@ -104,8 +108,9 @@ class _Writer:
         )
 
     def _rule(self, condition: Condition, bit: int) -> None:
-        true, false = self.true(condition), self.false(condition)
-        self._lines += [f"if {true}:", f"    hits |= {bit}", f"elif not {false}:", f"    unknown |= {bit}"]
+        true, unknown = self.true(condition), self.unknown(condition)
+        self._lines += [f"if {true}:", f"    hits |= {bit}"]
+        self._lines += [f"elif {unknown}:", f"    unknown |= {bit}"] if unknown else []
 
     def true(self, node: Condition) -> str:
         """What makes it certainly true."""
@@ -151,19 +156,42 @@ class _Writer:
             case One() | Some():
                 return f"({self._keep(node)} == {_FALSE})"
 
+    def unknown(self, node: Condition) -> str:
+        """What makes it unknown where it is not true; nothing where it never is."""
+        match node:
+            case Or():
+                parts = [part for each in node.parts if (part := self.unknown(each))]
+                return _joined("or", parts) if parts else ""
+            case Holds():
+                return " or ".join(f"not {known}" for term in dict.fromkeys(node.terms) if (known := self._guard(term)))
+            case Truth():
+                return f"{self._names[node.term]} is None"
+            case Present():
+                return ""
+            case One() | Some():
+                return f"{self._keep(node)} == {_UNKNOWN}"
+        return f"not {self.false(node)}"
+
     def _holds(self, word: Predicate, terms: Sequence[Term], *, denied: bool = False) -> str:
         if denied and word.opposite:
             return self._holds(PREDICATES[word.opposite], terms)
-        said = word.python.format(*(self._term(term) for term in terms))
-        alone = sum(not isinstance(term, Constant | Constants) for term in terms) == 1 and not denied
-        guards = [self._guard(term) for term in dict.fromkeys(terms) if not (alone and _harmless(word, term))]
-        return _joined("and", [*filter(None, guards), f"not ({said})" if denied else said])
+        said = word.python.format(*[self._term(term) for term in terms])
+        asked = [term for term in terms if not isinstance(term, _WRITTEN)]
+        if len(asked) == 1 and not denied and _harmless(word, asked[0]):
+            return f"({said})"
+        guards = [guard for term in dict.fromkeys(asked) if (guard := self._guard(term))]
+        return _joined("and", [*guards, f"not ({said})" if denied else said])
 
     def _guard(self, term: Term) -> str:
         """What makes the term known; nothing where it always is."""
-        if isinstance(term, Score) or (isinstance(term, Part) and term.kind is Kind.SCORE):
-            return f"{self._term(term)} >= 0"
-        return f"{self._term(term)} is not None" if isinstance(term, Field) else ""
+        match term:
+            case Score():
+                return f"{self._names[term]} >= 0"
+            case Part() if term.kind is _SCORE:
+                return f"{_element(term.name)} >= 0"
+            case Field():
+                return f"{self._names[term]} is not None"
+        return ""
 
     def _term(self, term: Term) -> str:
         match term:
@@ -171,7 +199,7 @@ class _Writer:
                 return self._names[term]
             case Part():
                 return _element(term.name)
-            case Constant(kind=Kind.SCORE | Kind.INT):
+            case Constant() if term.kind in _WHOLE:
                 return f"{term.value:d}"
             case Constant() | Constants():
                 return self._constant(term)
@@ -214,11 +242,12 @@ def _numbers_first(node: And | Or) -> Sequence[Condition]:
 
 
 def _of_scores(node: Condition) -> bool:
-    if isinstance(node, And | Or):
-        return all(_of_scores(part) for part in node.parts)
-    return isinstance(node, Votes | Present) or (
-        isinstance(node, Holds) and all(isinstance(term, Score | Constant) for term in node.terms)
-    )
+    match node:
+        case And() | Or():
+            return all(_of_scores(part) for part in node.parts)
+        case Holds():
+            return all(isinstance(term, _NUMBERS) for term in node.terms)
+    return isinstance(node, _COUNTED)
 
 
 def _harmless(word: Predicate, term: Term) -> bool:
