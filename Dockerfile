@@ -1,22 +1,22 @@
-# Built in one stage, run in another; no compiler, no pip cache, no root in what runs.
+# Built in one stage, run in another; no compiler, no pip, no root in what runs.
 FROM python:3.12-slim AS build
 WORKDIR /src
-RUN python -m venv /app
+RUN python -m venv --without-pip /app
 COPY requirements.lock ./
-RUN /app/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
+RUN pip --python /app/bin/python install --no-cache-dir --require-hashes -r requirements.lock
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY gateway gateway
 COPY adapters adapters
 COPY config config
-RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheel . && /app/bin/pip install --no-cache-dir --no-deps /wheel/*.whl
+RUN pip --python /app/bin/python install --no-cache-dir --no-deps .
 
 FROM python:3.12-slim
-RUN useradd --system --uid 10001 --home-dir /data --create-home modgate
+RUN useradd --system --uid 10001 --home-dir /data modgate && install -d -o modgate -g modgate -m 700 /data
 COPY --from=build /app /app
 COPY deploy/container/gateway.yaml /etc/modgate/gateway.yaml
 COPY config/policies /etc/modgate/policies
 ENV PATH=/app/bin:$PATH MODGATE_CONFIG=/etc/modgate/gateway.yaml PYTHONDONTWRITEBYTECODE=1
-USER modgate
+USER 10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 8080

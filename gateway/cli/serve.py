@@ -35,7 +35,7 @@ _LOOK_EVERY = 0.5  # seconds until it is seen that a process is gone
 _WORKER = "MODGATE_WORKER"  # set in the environment of the processes that --workers starts
 
 TRY_IT = (
-    "curl -s {address}/v1/moderate -H 'Content-Type: application/json' -d "
+    "curl -s {address}/v1/moderate{key} -H 'Content-Type: application/json' -d "
     """'{{"text": "A walk on the beach with my dog"}}'"""
 )
 
@@ -106,7 +106,8 @@ def _greet(config: Config, port: int, as_json: bool) -> None:
         return
     stderr.print(f"[bold]modgate[/] serves {address}   docs: {address}/docs", highlight=False)
     stderr.print("Try it:", highlight=False)
-    stderr.print("  " + TRY_IT.format(address=address), highlight=False, soft_wrap=True)
+    key = " -H 'Authorization: Bearer KEY'" if config.auth else ""
+    stderr.print("  " + TRY_IT.format(address=address, key=key), highlight=False, soft_wrap=True)
 
 
 def _supervise(config: Config, workers: int, as_json: bool) -> int:

@@ -68,6 +68,13 @@ def test_nothing_above_a_minimum_is_an_answer_where_the_minimum_is_low_enough(be
     assert decided(policy(rule('scores["hate"] >= 0.7')), quiet, modality=TEXT).action is action
 
 
+@pytest.mark.parametrize("below, action", [(0.5, ALLOW), (0.7, REVIEW)])
+def test_a_minimum_is_low_enough_where_no_rule_asks_for_a_number_below_it(below, action):
+    rules = policy(rule('scores["hate"] >= 0.5 && context.country == "DE" || scores["hate"] >= 0.9'))
+    quiet = said("acme", {"hate": None}, below=below)
+    assert decided(rules, quiet, modality=TEXT, context={"country": "DE"}).action is action
+
+
 def test_half_of_the_things_in_a_picture_are_not_all_of_them():
     rules = policy(rule('labels.exists(l, l.name == "knife" && l.confidence >= 0.5)'))
     knife, tree = said("acme", {}, {"knife": 0.9}), said("acme", {}, {"tree": 0.9})
@@ -122,6 +129,7 @@ LIFTED = (
 def test_an_exemption_lifts_what_it_names_and_only_where_it_is_true(context, action, exempted):
     decision = decided(policy(LIFTED, "{hate: {block: 0.75}}"), HATE, context=context)
     assert (decision.action, decision.exempted) == (action, exempted)
+    assert decision.hits == (0b1,)  # the rule's: an exemption has no bit there
 
 
 def test_from_a_lifted_block_it_falls_to_the_review_below():

@@ -29,6 +29,12 @@ def test_a_reason_says_what_was_found_and_which_line_of_the_policy_it_met():
     assert reason.message == "This image appears to contain sexual content."
 
 
+def test_of_a_block_it_is_the_threshold_of_the_block():
+    [reason] = decide(policy(NUDITY), [facts(said("a", {"sexual/nudity": 9500}))]).reasons
+    assert (reason.action, reason.score, reason.threshold) == (BLOCK, 9500, 9000)
+    assert reason.rule == "thresholds.sexual/nudity.block"
+
+
 CHILD = '{sexual: {review: 0.5, block: 0.9}, sexual/minors: {review: 0.05}, sexual/kissing: {review: "-"}}'
 
 
@@ -120,6 +126,7 @@ def test_nothing_is_allowed_that_too_few_looked_at(rules, answers, action):
     assert decision.coverage.required == ("hate",)
     assert decision.coverage.missing == (() if action is ALLOW else ("hate",))
     assert codes(decision) == ([] if action is ALLOW else ["coverage_missing"])
+    assert tuple(reason.category for reason in decision.reasons) == decision.coverage.missing
 
 
 @pytest.mark.parametrize(

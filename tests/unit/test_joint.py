@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
-from gateway.dispatch.fanout import Route
-from gateway.domain import Finding, Look, Role
+from gateway.dispatch.cache import Asker
+from gateway.dispatch.fanout import Guidance, Route, ask
+from gateway.domain import Content, Finding, Look, Role
 from gateway.errors import VendorDenied
 from tests.scripted import (
     CAPTION,
@@ -20,6 +21,7 @@ from tests.scripted import (
     answered,
     cast,
     dispatched,
+    everywhere,
     leg,
     now,
     provider,
@@ -54,6 +56,14 @@ async def test_a_caption_goes_with_every_picture_and_is_itself_asked_about_once(
     answers = await answered(leg([provider(adapter)]), CAPTION, PICTURE, SECOND)
     assert [content.inputs for _, content in adapter.heard] == [(CAPTION, PICTURE), (CAPTION, SECOND)]
     assert [answer.input for answer in answers] == [0, 1, 2]
+
+
+@virtual
+async def test_what_the_caller_says_of_a_submission_goes_with_every_question():
+    together, apart = Scripted(together=True), Scripted()
+    submission = Content((CAPTION, PICTURE), {"country": "DE"})
+    await ask(submission, everywhere(leg(cast(a=together, b=apart).values())), Asker(None), Guidance())
+    assert [content.context for _, content in together.heard + apart.heard] == [{"country": "DE"}] * 3
 
 
 @virtual

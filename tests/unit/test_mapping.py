@@ -128,6 +128,14 @@ def test_a_scale_is_stretched_to_ours():
     assert [scored(azure_like, {"hate": severity})["hate"] for severity in (0, 2, 4, 6)] == [0, 3333, 6667, FULL]
 
 
+@pytest.mark.parametrize("kind", [int, float])
+def test_a_scale_need_not_begin_at_nothing(kind):
+    likely = table("measures: likelihood\nscale: [1, 5]\nsilence: drift\nlabels: {hate: hate}\n")
+    assert [scored(likely, {"hate": kind(value)})["hate"] for value in (1, 2, 5)] == [0, 2500, FULL]
+    with pytest.raises(VendorDrift, match="off 1..5"):
+        scored(likely, {"hate": kind(0)})
+
+
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_scores_keep_their_order_and_range(one, other):
     first, second = (scored(STRICT, {"hate": value, "spam": 0.0})["hate"] for value in sorted((one, other)))

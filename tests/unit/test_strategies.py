@@ -85,7 +85,10 @@ async def test_an_answer_that_did_not_look_is_replaced_too():
     who = cast(a=Scripted(blind), x=Scripted())
     answers = await answered(leg([who["a"]], [who["x"]]))
     assert told(answers) == [("a", "drift", Role.ASK), ("x", "ok", Role.FALLBACK)]
-    assert answers[0].failure.raw == "{}"
+    vain = answers[0].failure
+    assert vain.raw == "{}"
+    assert (vain.http, vain.attempts, vain.latency_ms) == (200, 1, 0.0)
+    assert vain.detail == "it answered, and did not look at this input"
 
 
 @virtual

@@ -234,6 +234,7 @@ def test_keys_are_made_shown_once_and_revoked_while_it_runs(config):
         assert until(lambda: gateway.ask(made["key"])[0] == 401)
         assert modgate("keys", "revoke", "app", config=config).returncode == 2
         assert made["key"] not in gateway.log.read_text()
+        assert "-H 'Authorization: Bearer KEY'" in gateway.log.read_text()
 
 
 def test_sigterm_ends_it_in_order_and_the_log_is_json(config):
@@ -248,6 +249,7 @@ def test_sigterm_ends_it_in_order_and_the_log_is_json(config):
     assert (request["route"], request["status"], request["decision"]) == ("/v1/moderate", 200, answer["id"])
     assert "beach" not in json.dumps(request)
     assert any(line["event"] == "draining" for line in lines)
+    assert "Bearer" not in gateway.log.read_text()
 
 
 def test_what_is_under_way_when_sigterm_comes_is_answered(config):
