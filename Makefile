@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check --quiet
 
-.PHONY: help install run test servers inside outside check bench conformance docs lock clean
+.PHONY: help install run test servers inside outside check bench conformance mutants docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -41,6 +41,10 @@ bench: $(VENV)/.tested ## side by side with bare programs, other gateways and th
 conformance: $(VENV)/.tested ## CEL's own test files against the language of rules: CEL_SPEC=<folder of *.textproto>
 	@$(BIN)/python -m tests.policies.conformance "$(or $(CEL_SPEC),$(error say where the files are: make conformance CEL_SPEC=<folder>))"
 
+mutants: $(VENV)/.tested ## does a test fail for each change of dispatch and decide? Takes hours; ONLY='gateway.policy.tally*' a part
+	@$(BIN)/mutmut run $(ONLY)
+	@$(BIN)/mutmut results
+
 docs: $(VENV)/.tested ## renew the generated parts of docs/
 	@$(BIN)/python -m docs.generate
 
@@ -49,7 +53,7 @@ lock: ## renew requirements.lock and requirements-test.lock from pyproject.toml 
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --extra test pyproject.toml -o requirements-test.lock
 
 clean: ## remove what install, run and test made
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis config/var bench/out
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis config/var bench/out mutants
 
 # `venv --without-pip` works where Debian's python3-venv is not installed; pip then installs into it from outside.
 $(BIN)/python:

@@ -72,6 +72,8 @@ def test_calibrated_is_the_weighted_mean_of_log_odds():
     assert how.combined({"a": 0, "b": 0}) < 100
     assert how.combined({"a": FULL, "b": FULL}) > FULL - 200
     assert how.combined({"b": 1000, "unheard-of": 9900}) == 9900  # taken at its word
+    steep = calibrated(a={"slope": 1000})
+    assert (steep.combined({"a": 1}), steep.combined({"a": FULL})) == (0, FULL)
 
 
 @pytest.mark.parametrize(
@@ -119,6 +121,7 @@ TWO = '{combine: {hate: "quorum(2)"}}'
 def test_half_a_quorum_is_unknown_and_not_calm(answers, action):
     decision = decided(policy("", ROWS, TWO), *answers)
     assert (decision.action, codes(decision)) == (action, ["coverage_missing"] if action is REVIEW else [])
+    assert decision.coverage.missing == (("hate",) if action is REVIEW else ())
 
 
 def test_a_list_of_known_things_is_not_averaged_away():

@@ -5,7 +5,21 @@ from __future__ import annotations
 import pytest
 
 from gateway.policy.decide import decide, words
-from tests.policies.saying import ALLOW, BLOCK, IMAGE, REVIEW, TEXT, codes, decided, facts, failed, policy, rule, said
+from tests.policies.saying import (
+    ALLOW,
+    BLOCK,
+    IMAGE,
+    REVIEW,
+    TEXT,
+    codes,
+    decided,
+    facts,
+    failed,
+    listed,
+    policy,
+    rule,
+    said,
+)
 
 HATE = said("acme", {"hate": 0.8})
 
@@ -62,6 +76,12 @@ def test_a_provider_that_failed_may_still_have_voted():
     assert decided(expecting, HATE).action is REVIEW
 
 
+@pytest.mark.parametrize("below, action", [(0.7, ALLOW), (0.7001, REVIEW)])
+def test_who_reports_from_a_higher_number_on_may_still_have_voted(below, action):
+    rules = policy(rule('votes("hate", 0.7) >= 2'))
+    assert decided(rules, HATE, said("beta", {"hate": None}, below=below)).action is action
+
+
 @pytest.mark.parametrize("below, action", [(0.3, ALLOW), (0.7, ALLOW), (0.7001, REVIEW), (None, REVIEW)])
 def test_nothing_above_a_minimum_is_an_answer_where_the_minimum_is_low_enough(below, action):
     quiet = said("acme", {"hate": None, "spam": 0.0} if below is None else {"hate": None}, below=below)
@@ -73,6 +93,15 @@ def test_a_minimum_is_low_enough_where_no_rule_asks_for_a_number_below_it(below,
     rules = policy(rule('scores["hate"] >= 0.5 && context.country == "DE" || scores["hate"] >= 0.9'))
     quiet = said("acme", {"hate": None}, below=below)
     assert decided(rules, quiet, modality=TEXT, context={"country": "DE"}).action is action
+
+
+@pytest.mark.parametrize(
+    "answer, action",
+    [(listed("ours"), BLOCK), (listed("theirs"), ALLOW), (listed(), ALLOW), (failed("lists"), REVIEW)],
+)
+def test_a_list_of_known_things_is_called_by_its_name(answer, action):
+    rules = policy(rule('hashes.exists(h, h.list == "ours")'))
+    assert decided(rules, HATE, answer, sees={"lists": {"label/listed"}}).action is action
 
 
 def test_half_of_the_things_in_a_picture_are_not_all_of_them():
@@ -104,7 +133,8 @@ def test_the_strictest_comes_first_then_priority_then_margin_then_the_order_of_t
 def test_a_watching_rule_is_told_and_changes_nothing():
     decision = decided(policy(rule('scores["hate"] >= 0.7', "mode: shadow\n    effects: [ban]")), HATE)
     assert (decision.action, decision.reasons, decision.shadow, decision.effects) == (ALLOW, (), ("it",), ())
-    assert decided(policy(rule("ocr.has_url", "mode: shadow")), HATE).action is ALLOW
+    unknown = decided(policy(rule("ocr.has_url", "mode: shadow")), HATE)
+    assert (unknown.action, unknown.shadow) == (ALLOW, ())
 
 
 LIFTED = (
@@ -136,6 +166,8 @@ def test_from_a_lifted_block_it_falls_to_the_review_below():
     decision = decided(policy(LIFTED, "{hate: {review: 0.5, block: 0.75}}"), HATE, context={"surface": "museum"})
     assert [reason.rule for reason in decision.reasons] == ["thresholds.hate.review"]
     assert decision.categories["hate"].action is REVIEW
+    just = decided(policy(LIFTED, "{hate: {review: 0.8, block: 0.9}}"), HATE, context={"surface": "museum"})
+    assert just.action is REVIEW  # a score at the threshold is inside here too
 
 
 # What goes to a person
@@ -195,6 +227,14 @@ def test_each_input_is_asked_by_itself_and_the_worst_decides():
     decision = decide(rules, inputs)
     assert (decision.action, decision.inputs) == (BLOCK, (ALLOW, BLOCK))
     assert [reason.input for reason in decision.reasons] == [1]
+    assert (decision.hits, decision.unknown) == ((1,), ())
+
+
+def test_what_is_unknown_of_one_input_is_told_beside_what_is_true_of_another():
+    rules = policy(rule('scores["hate"] >= 0.7') + "  - {id: more, action: block, when: 'scores[\"spam\"] >= 0.7'}\n")
+    inputs = [facts(said("acme", {"hate": 0.9, "spam": 0.1}, at=0)), facts(said("acme", {"hate": 0.1}, at=1))]
+    decision = decide(rules, inputs)
+    assert (decision.hits, decision.unknown) == ((0b01,), (0b10,))
 
 
 def test_the_context_may_come_as_a_command_line_has_it():

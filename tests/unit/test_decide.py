@@ -249,6 +249,7 @@ def test_the_worst_input_decides():
     assert decision.inputs == (ALLOW, BLOCK, REVIEW)
     assert [(reason.input, reason.action) for reason in decision.reasons] == [(1, BLOCK), (2, REVIEW)]
     assert decision.categories["sexual/nudity"].score == decision.max_score == 9500
+    assert decision.max_category == "sexual/nudity"
 
 
 def test_an_answer_counts_only_for_the_input_it_is_about():

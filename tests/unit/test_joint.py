@@ -76,6 +76,14 @@ async def test_it_is_asked_apart_where_the_route_names_it_for_one_of_them_only()
 
 
 @virtual
+async def test_and_where_it_is_only_a_fallback_for_the_other():
+    both, pictures = Scripted(together=True), Scripted()
+    legs = {TEXT: leg([provider(both)]), IMAGE: leg([provider(pictures, "i")], [provider(both)])}
+    await answered(Route("default", legs), CAPTION, PICTURE)
+    assert [content.inputs for _, content in both.heard] == [(CAPTION,)]
+
+
+@virtual
 async def test_an_answer_that_looked_at_one_input_only_is_a_failure_for_the_other():
     text_only = Look((Finding("hate", 0.1, frozenset({TEXT})),))
     who = cast(a=Scripted(text_only, together=True), x=Scripted())

@@ -21,7 +21,7 @@ from gateway.errors import VendorRejected
 from gateway.media.images import guard_image
 from gateway.media.pool import DecodePool
 from gateway.media.prints import print_of
-from tests.scripted import CAPTION, CLEAN, HATE, Scripted, provider
+from tests.scripted import CAPTION, CLEAN, HATE, Scripted, dispatched, leg, provider
 from tests.virtualtime import virtual
 
 PHOTOS = Path(find_spec("sklearn").origin).parent / "datasets" / "images"  # two of them, CC-BY
@@ -77,6 +77,19 @@ async def test_what_is_not_near_enough_is_asked_about(second, more):
     asks, who = asker(), provider(Scripted(HATE))
     await put(asks, who, FIRST)
     assert (await put(asks, who, second, **more)).status == "ok"
+
+
+@virtual
+async def test_a_submission_has_it_where_its_route_says_so_and_of_its_own_tenant():
+    asks, who = asker(), provider(Scripted(HATE))
+    for name, near, tenant, like in (
+        ("first", NEAR, "acme", None),
+        ("second", NEAR, "acme", Alike("first", 0)),
+        ("third", NEAR, "else", None),
+        ("fourth", None, "acme", None),
+    ):
+        [answer] = (await dispatched(leg([who], near=near), image(name), asker=asks, tenant=tenant)).answers
+        assert answer.outcome.like == like, name
 
 
 @virtual

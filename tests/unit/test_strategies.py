@@ -87,7 +87,7 @@ async def test_an_answer_that_did_not_look_is_replaced_too():
     assert told(answers) == [("a", "drift", Role.ASK), ("x", "ok", Role.FALLBACK)]
     vain = answers[0].failure
     assert vain.raw == "{}"
-    assert (vain.http, vain.attempts, vain.latency_ms) == (200, 1, 0.0)
+    assert (vain.inputs, vain.http, vain.attempts, vain.latency_ms) == ((0,), 200, 1, 0.0)
     assert vain.detail == "it answered, and did not look at this input"
 
 
