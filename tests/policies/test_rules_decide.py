@@ -170,6 +170,12 @@ def test_from_a_lifted_block_it_falls_to_the_review_below():
     assert just.action is REVIEW  # a score at the threshold is inside here too
 
 
+def test_what_is_lifted_hides_nothing_else():
+    rules = policy(LIFTED, "{hate: {block: 0.75}, spam: {block: 0.75}}")
+    decision = decided(rules, said("acme", {"hate": 0.8, "spam": 0.9}), context={"surface": "museum"})
+    assert [reason.rule for reason in decision.reasons] == ["thresholds.spam.block"]
+
+
 # What goes to a person
 
 ESCALATES = ("sexual/minors", "child_safety/endangerment", "self_harm/intent")

@@ -81,6 +81,13 @@ def test_the_most_alarmed_provider_counts():
     assert decision.categories["sexual/nudity"].providers == {"a": 100, "b": 9500}
 
 
+@pytest.mark.parametrize("scores", [(9500, 100), (100, 9500)])
+def test_of_two_answers_of_one_provider_the_higher_counts(scores):
+    decision = decide(policy(NUDITY), [facts(*(said("a", {"sexual": score}) for score in scores))])
+    assert decision.action is BLOCK
+    assert decision.categories["sexual"].providers == {"a": 9500}
+
+
 @pytest.mark.parametrize(
     "scores, top",
     [
@@ -150,6 +157,7 @@ def test_the_default_coverage_is_about_each_threshold_where_it_can_be_seen():
     decision = decide(rules, [facts(text, modality=TEXT), facts(image, modality=IMAGE)])
     assert decision.inputs == (ALLOW, REVIEW)
     assert decision.coverage.missing == ("sexual/nudity",)
+    assert [(reason.rule, reason.input) for reason in decision.reasons] == [("coverage.sexual/nudity", 1)]
 
 
 @pytest.mark.parametrize(
@@ -174,6 +182,7 @@ def test_too_few_answers_are_a_reason_for_review(answers, need, expected):
 def test_frames_that_nobody_was_shown_are_a_reason_for_review():
     decision = decide(policy(NUDITY), [facts(said("a", {"sexual": 0}), unseen=12)])
     assert (decision.action, codes(decision)) == (REVIEW, ["coverage_unseen_frames"])
+    assert [reason.rule for reason in decision.reasons] == ["coverage.frames"]
 
 
 # Words no table knows
@@ -250,6 +259,13 @@ def test_the_worst_input_decides():
     assert [(reason.input, reason.action) for reason in decision.reasons] == [(1, BLOCK), (2, REVIEW)]
     assert decision.categories["sexual/nudity"].score == decision.max_score == 9500
     assert decision.max_category == "sexual/nudity"
+    assert decision.categories["sexual/nudity"].providers == {"a": 9500}
+
+
+def test_the_top_category_of_several_inputs_is_the_highest_on_any_of_them():
+    inputs = [facts(said("a", {"spam": 300}, at=0), modality=TEXT), facts(said("a", {"sexual/nudity": 700}, at=1))]
+    decision = decide(policy(NUDITY), inputs)
+    assert (decision.max_category, decision.max_score) == ("sexual/nudity", 700)
 
 
 def test_an_answer_counts_only_for_the_input_it_is_about():

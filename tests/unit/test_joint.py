@@ -96,6 +96,15 @@ async def test_an_answer_that_looked_at_one_input_only_is_a_failure_for_the_othe
 
 
 @virtual
+async def test_a_hole_in_one_input_asks_a_fallback_about_that_one_alone():
+    who = cast(a=Scripted(), x=Scripted())
+    answers = await answered(
+        leg([who["a"]], [who["x"]]), CAPTION, PICTURE, holes=lambda index, _: {"hate"} if index == 1 else set()
+    )
+    assert [(answer.input, answer.outcome.provider) for answer in answers] == [(0, "a"), (1, "a"), (1, "x")]
+
+
+@virtual
 async def test_each_leg_keeps_its_own_deadline():
     who = provider(Scripted(FOREVER, timeout="60s"))
     legs = {TEXT: leg([who], deadline=2.0), IMAGE: leg([who], deadline=4.0)}
