@@ -13,7 +13,7 @@ from gateway.dispatch.cache import Asker
 from gateway.dispatch.deadline import Deadline
 from gateway.dispatch.memory import Memory
 from gateway.dispatch.question import Provider, Question
-from gateway.domain import Content, Exchange, Failure, Input, Reading, Text
+from gateway.domain import Content, Exchange, Failure, Finding, Input, Look, Reading, Text
 from gateway.errors import VendorRejected
 from tests.scripted import (
     CAPTION,
@@ -118,6 +118,7 @@ async def test_whoever_waits_for_anothers_call_waits_no_longer_than_its_own_time
     failure = await put(asker, who, within=0.5)
     assert (failure.status, failure.attempts, failure.latency_ms, now()) == ("timeout", 0, pytest.approx(500), 1.5)
     assert "another request" in failure.detail
+    assert failure.inputs == (0,)
     assert (await leading).status == "ok"
     assert who.health.outcomes == {"ok": 1}
 
@@ -134,6 +135,14 @@ async def test_what_was_said_is_good_for_its_time():
     assert (again.status, again.attempts, again.signals) == ("cached", 0, first.signals)
     await asyncio.sleep(1)
     assert (await put(asker, who)).status == "ok"
+
+
+@virtual
+async def test_what_cannot_be_written_is_told_and_not_remembered():
+    half = Look((Finding("half of a pair \ud83d", 0.5),))
+    asker, who = remembering(), provider(Scripted(half))
+    assert [(await put(asker, who)).status for _ in range(2)] == ["ok", "ok"]
+    assert len(who.adapter.heard) == 2
 
 
 @virtual

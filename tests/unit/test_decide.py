@@ -177,6 +177,7 @@ def test_too_few_answers_are_a_reason_for_review(answers, need, expected):
     decision = decide(policy(NUDITY), [facts(*answers, modality=TEXT, need=need)])
     assert decision.action is (REVIEW if expected else ALLOW)
     assert codes(decision) == [f"api_error_{code}" if isinstance(code, int) else code for code in expected]
+    assert {reason.rule for reason in decision.reasons} <= {"coverage.need"}
 
 
 def test_frames_that_nobody_was_shown_are_a_reason_for_review():

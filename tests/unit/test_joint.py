@@ -141,6 +141,13 @@ async def test_who_waits_less_long_goes_on_to_its_fallback_and_the_other_still_h
 
 
 @virtual
+async def test_where_nobody_comes_after_it_a_shared_question_has_all_the_time():
+    who = provider(Scripted(3.9, together=True, timeout="60s"))
+    answers = await answered(leg([who], deadline=4.0), CAPTION, PICTURE)
+    assert [answer.outcome.status for answer in answers] == ["ok", "ok"]
+
+
+@virtual
 async def test_whoever_has_a_fallback_has_time_for_it_though_the_other_has_none():
     who = cast(both=Scripted(FOREVER, together=True, timeout="60s"), x=Scripted(0.1))
     legs = {TEXT: leg([who["both"]], deadline=3.0), IMAGE: leg([who["both"]], [who["x"]], deadline=3.0)}
