@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from gateway.domain import FULL
 from gateway.policy.combine import divided, way
+from gateway.policy.decide import decide
 from gateway.policy.schema import Calibrated
-from tests.policies.saying import ALLOW, BLOCK, REVIEW, codes, decided, failed, policy, rule, said
+from tests.policies.saying import ALLOW, BLOCK, REVIEW, codes, decided, facts, failed, policy, rule, said
 
 ROWS = "{hate: {review: 0.5, block: 0.9}}"
 scores = st.lists(st.integers(0, FULL), min_size=1, max_size=6)
@@ -113,6 +114,7 @@ TWO = '{combine: {hate: "quorum(2)"}}'
     [
         ([said("a", {"hate": 0.95})], REVIEW),  # the other might agree
         ([said("a", {"hate": 0.3})], ALLOW),  # whatever the other says, the second highest is no more
+        ([said("a", {"hate": 0.95}), said("b", {"hate": None}, below=0.5)], ALLOW),  # it would have said so
         ([said("a", {"hate": 0.95}), failed("b")], REVIEW),
         ([said("a", {"hate": 0.3}), failed("b"), failed("c")], REVIEW),  # the two might agree
         ([said("a", {"hate": 0.95}), said("b", {"hate": 0.0}), failed("c")], ALLOW),  # enough answered
@@ -122,6 +124,18 @@ def test_half_a_quorum_is_unknown_and_not_calm(answers, action):
     decision = decided(policy("", ROWS, TWO), *answers)
     assert (decision.action, codes(decision)) == (action, ["coverage_missing"] if action is REVIEW else [])
     assert decision.coverage.missing == (("hate",) if action is REVIEW else ())
+
+
+@pytest.mark.parametrize("sees, action", [("hate", REVIEW), ("spam", ALLOW)])
+def test_two_who_failed_might_agree_on_what_they_can_see(sees, action):
+    able = {"b": {sees}, "c": {sees}}
+    rules = policy("", ROWS, TWO)
+    assert decided(rules, said("a", {"hate": 0.3}), failed("b"), failed("c"), sees=able).action is action
+
+
+def test_what_is_unknown_on_two_inputs_has_no_score():
+    decision = decide(policy("", ROWS, TWO), [facts(said("a", {"hate": 0.95}, at=at)) for at in (0, 1)])
+    assert (decision.action, decision.categories["hate"].score) == (REVIEW, None)
 
 
 def test_a_list_of_known_things_is_not_averaged_away():

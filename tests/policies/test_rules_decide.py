@@ -236,6 +236,25 @@ def test_each_input_is_asked_by_itself_and_the_worst_decides():
     assert (decision.hits, decision.unknown) == ((1,), ())
 
 
+def test_what_is_found_on_any_input_is_told_of_the_whole():
+    rules = policy(
+        """rules:
+  - {id: it, action: review, when: 'scores["hate"] >= 0.7'}
+  - {id: watching, action: block, mode: shadow, when: 'scores["spam"] >= 0.7'}
+  - {id: paid, action: block, effects: [hold_payout], when: 'scores["spam"] >= 0.6'}
+exempt:
+  - {id: museum, from: [it], when: 'context.surface == "museum"', because: T-1}""",
+        signals="{coverage: {spam: {}}}",
+    )
+    inputs = [
+        facts(said("acme", {"hate": 0.8, "spam": 0.1}, at=0), context={"surface": "museum"}),
+        facts(said("acme", {"hate": 0.1, "spam": 0.8}, at=1), context={"surface": "museum"}),
+    ]
+    decision = decide(rules, inputs)
+    assert (decision.exempted, decision.shadow) == (("museum: rules.it",), ("watching",))
+    assert (decision.effects, decision.coverage.required) == (("hold_payout",), ("spam",))
+
+
 def test_what_is_unknown_of_one_input_is_told_beside_what_is_true_of_another():
     rules = policy(rule('scores["hate"] >= 0.7') + "  - {id: more, action: block, when: 'scores[\"spam\"] >= 0.7'}\n")
     inputs = [facts(said("acme", {"hate": 0.9, "spam": 0.1}, at=0)), facts(said("acme", {"hate": 0.1}, at=1))]

@@ -260,7 +260,8 @@ def test_the_worst_input_decides():
     assert [(reason.input, reason.action) for reason in decision.reasons] == [(1, BLOCK), (2, REVIEW)]
     assert decision.categories["sexual/nudity"].score == decision.max_score == 9500
     assert decision.max_category == "sexual/nudity"
-    assert decision.categories["sexual/nudity"].providers == {"a": 9500}
+    verdict = decision.categories["sexual/nudity"]
+    assert (verdict.action, verdict.state, verdict.providers) == (BLOCK, State.SCORED, {"a": 9500})
 
 
 def test_the_top_category_of_several_inputs_is_the_highest_on_any_of_them():
