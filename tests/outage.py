@@ -14,6 +14,7 @@ from gateway.service import open_service
 from gateway.witness import Witness
 from tests.contract.replay import listening
 from tests.gateway import LABELS, judgement, response
+from tests.waiting import until
 
 POLICY = """
 policy: plain
@@ -36,15 +37,23 @@ QUICK = "max_concurrency: 10, circuit: {failures: 2, open_for: 100ms, open_most:
 
 
 class Vendor:
-    """Says of a text what stands in it: `judge=0.95` is how violent the vendor of that name finds it."""
+    """Says of a text what stands in it: `judge=0.95` is how violent the vendor of that name finds it.
+
+    One that is `behind` another answers a call once the other, while it is down, has refused as many.
+    """
 
     def __init__(self, name):
         self.name, self.down, self.heard = name, False, []
+        self.refused, self.behind = 0, None
 
     async def __call__(self, heard, writer):
         if self.down:
             writer.write(response({}, "500 Internal Server Error"))
+            self.refused += 1
             return
+        if self.behind and self.behind.down:
+            await until(lambda: self.behind.refused > len(self.heard))
+            await asyncio.sleep(0.05)  # until that has been read
         given = heard.json["input"]
         text = given if isinstance(given, str) else " ".join(part.get("text", "") for part in given)
         self.heard.append(text)
