@@ -24,6 +24,7 @@ from gateway.policy.book import PolicyBook
 from gateway.policy.bounds import holes, settled, suspects
 from gateway.policy.decide import decide
 from gateway.policy.explain import explain
+from gateway.policy.judging import NO_ANSWER, TOO_FEW
 from gateway.policy.policy import Policy
 from gateway.policy.standing import Company
 from gateway.policy.tally import InputFacts
@@ -47,8 +48,6 @@ class Submission(Struct, frozen=True):
     key: str = ""
     until: float = math.inf
 
-
-_SHORT = ("coverage_no_answer", "coverage_too_few")
 
 Owed = Callable[[Record, Submission], Debt | None]
 
@@ -274,7 +273,8 @@ def _newest(known: Sequence[Answer], heard: Sequence[Answer]) -> tuple[Answer, .
 def _degraded(answers: tuple[Answer, ...], decision: Decision) -> bool:
     """Somebody in ask gave no usable answer, a required category is missing, or too few answered for any reason."""
     failed = any(answer.role is Role.ASK and answer.failure for answer in answers)
-    return failed or bool(decision.coverage.missing) or any(reason.code in _SHORT for reason in decision.reasons)
+    few = any(reason.code in (NO_ANSWER, TOO_FEW) for reason in decision.reasons)
+    return failed or few or bool(decision.coverage.missing)
 
 
 def _saved(content: Content, answers: Sequence[Answer], route: Route) -> float:

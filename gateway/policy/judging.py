@@ -17,6 +17,7 @@ from gateway.policy.policy import Clause, Policy, Rule
 from gateway.policy.tally import Heard, Seen, tally
 
 MISSING = "coverage_missing"
+NO_ANSWER, TOO_FEW = "coverage_no_answer", "coverage_too_few"
 UNKNOWN = "coverage_unknown"
 ESCALATE = "escalate"
 
@@ -103,7 +104,7 @@ class Judgement:
     def _gaps(self) -> None:
         fact, answered = self.fact, self.seen.heard.said
         if len(answered) < fact.need:
-            code = "coverage_too_few" if answered else "coverage_no_answer"
+            code = TOO_FEW if answered else NO_ANSWER
             self._gap(code, "coverage.need", Action.REVIEW)
             statuses = {answer.failure.http for answer in fact.answers if answer.failure and answer.failure.http}
             for status in sorted(statuses - {200}):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from gateway.domain import Action
 from gateway.policy.cel.lexer import tokens
+from gateway.policy.judging import MISSING, NO_ANSWER, TOO_FEW, UNKNOWN
 from gateway.policy.messages import Messages
 from gateway.policy.overlays import laid
 from gateway.policy.policy import Policy
@@ -17,7 +18,7 @@ from gateway.yamlfile import Problem
 from gateway.yamlfile.tree import Where
 
 # Words that gaps are told by, beside the codes of thresholds and rules
-_GAPS = ("coverage", "coverage_missing", "coverage_unknown", "coverage_too_few", "coverage_no_answer")
+_GAPS = ("coverage", MISSING, UNKNOWN, TOO_FEW, NO_ANSWER)
 _STRICT = (Action.REVIEW, Action.BLOCK)
 _ALWAYS = (*_GAPS, "coverage_unseen_frames", "default", "review", "block")
 

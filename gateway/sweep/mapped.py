@@ -6,15 +6,15 @@ numbers in place, where it would copy what it reads out of a file of Arrow's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 import polars as pl
+from msgspec import Struct
+from msgspec.json import Decoder, encode
 
 from gateway.sweep.layout import Rows
 from gateway.sweep.numbers import narrow, taken
@@ -25,8 +25,7 @@ _LENGTH = 8  # bytes that say how long the heading is
 Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """Where a column is, from the end of the heading on, and how many values it has.
 
     A missing value is the highest number there is where `top`, else it is said in bytes from `mask` on. Texts are
@@ -38,8 +37,11 @@ class _Place:
     many: int
     top: bool = False
     mask: int | None = None
-    words: Sequence[str] | None = None
+    words: tuple[str, ...] | None = None
     yes_no: bool = False
+
+
+_HEADING = Decoder(dict[str, _Place])
 
 
 def write(columns: Iterable[pl.Series], file: Path) -> None:
@@ -49,7 +51,7 @@ def write(columns: Iterable[pl.Series], file: Path) -> None:
     for column in columns:
         if column.dtype != pl.List:
             places[column.name] = _placed(column, laid)
-    heading = orjson.dumps(places)
+    heading = encode(places)
     start = _even(_LENGTH + len(heading))
     with file.open("wb") as stream:
         stream.write((start - _LENGTH).to_bytes(_LENGTH, "little"))
@@ -98,18 +100,18 @@ class Mapped:
     def __init__(self, file: Path):
         self._bytes = np.memmap(file, dtype=np.uint8, mode="r").view(np.ndarray)
         self._start = _LENGTH + int.from_bytes(self._bytes[:_LENGTH].tobytes(), "little")
-        self._places: dict[str, dict[str, Any]] = orjson.loads(self._bytes[_LENGTH : self._start].tobytes())
+        self._places = _HEADING.decode(self._bytes[_LENGTH : self._start].tobytes())
 
     def __contains__(self, name: str) -> bool:
         return name in self._places
 
     def has_words(self, name: str) -> bool:
         """Whether it is of texts, each of which is there once."""
-        return name in self and self._places[name]["words"] is not None
+        return name in self and self._places[name].words is not None
 
     def column(self, name: str, rows: Rows | None = None) -> pl.Series:
         """All of it, or these rows."""
-        place = _Place(**self._places[name])
+        place = self._places[name]
         array = self.array(name, rows)
         if place.words is not None:
             return taken(self._said(name), array)
@@ -129,7 +131,7 @@ class Mapped:
 
     def array(self, name: str, rows: Rows | None = None) -> Array:
         """Its numbers, as they lie there."""
-        place = _Place(**self._places[name])
+        place = self._places[name]
         return self._array(place.at, place, place.dtype, rows)
 
     def _array(self, at: int, place: _Place, kind: npt.DTypeLike, rows: Rows | None) -> Array:
@@ -138,5 +140,5 @@ class Mapped:
         return array if rows is None else array[rows]
 
     def _said(self, name: str) -> pl.Series:
-        place = _Place(**self._places[name])
+        place = self._places[name]
         return pl.Series(name, [*(place.words or ()), *([None] if place.top else [])], dtype=pl.Categorical)

@@ -37,7 +37,7 @@ from gateway.web.metrics import Metrics
 from gateway.web.problems import as_problem
 from gateway.web.room import SHARE, Room, Share
 from gateway.web.signature import admit_signed
-from gateway.web.stamps import request_id, server_timing
+from gateway.web.stamps import request_id, stamp
 
 log = structlog.get_logger("modgate.web")
 
@@ -138,8 +138,7 @@ async def _frame(request: web.Request, handler: Handler) -> web.StreamResponse:
         share.give_back()
     took = (time.perf_counter() - started) * 1000
     route = endpoint.path if endpoint else "unknown"
-    response.headers["X-Request-Id"] = visit.id
-    response.headers["Server-Timing"] = server_timing(took, visit.timings)
+    stamp(response, visit.id, took, visit.timings)
     desk.metrics.request(route, response.status, took / 1000)
     log.info(
         "request",

@@ -23,7 +23,7 @@ from gateway.errors import BadContent
 from gateway.web.auth import ANONYMOUS, KEY_HEADERS, presented
 from gateway.web.doorkeeper import DOORKEEPER, Doorkeeper
 from gateway.web.problems import as_problem
-from gateway.web.stamps import request_id, server_timing
+from gateway.web.stamps import request_id, stamp
 
 _LENGTH, _ID = b"\r\ncontent-length:", b"\r\nx-request-id:"
 _HOST, _EXPECT = b"\r\nhost:", b"\r\nexpect:"
@@ -78,8 +78,7 @@ class Door(web.RequestHandler):
         why = (message or "").strip().split("\n")[0].rstrip(".:")[:200]
         hint = "Let an HTTP client write the request. No line of its head may be over 8 KB."
         response = as_problem(BadContent("malformed_http", f"This is no HTTP: {why}.", hint=hint), name)
-        response.headers["X-Request-Id"] = name
-        response.headers["Server-Timing"] = server_timing(0.0, {})
+        stamp(response, name, 0.0, {})
         response.force_close()
         self._keeper.malformed(name, exc)
         return response
