@@ -20,12 +20,11 @@ from gateway.policy.messages import Messages
 from gateway.policy.policy import Policy
 from gateway.sweep import parts
 from gateway.sweep.judge import Judge, Possible
-from gateway.sweep.kernel import Case
 from gateway.sweep.layout import FOUND, PLAIN
 from gateway.sweep.manifest import Manifest, Store
 from gateway.sweep.opened import Opened
 from gateway.sweep.rows import Bits
-from gateway.sweep.sweeping import asked
+from gateway.sweep.strictest import evidence, strictest
 from gateway.taxonomy import Taxonomy
 
 DAY = "2026-11-01"
@@ -140,14 +139,12 @@ def _decided(frame: pl.DataFrame, found: pl.DataFrame, store: Store, manifest: M
     rule = policy(store.folder, THRESHOLDS)
     frame = frame.with_columns(pl.lit(rule.resolved).cast(pl.Categorical).alias("policy"))
     draft = parts.write(store, f"days/{DAY}/default/draft", "default", frame, found, fields_of(frame))
-    judge = Judge(rule, draft, Modality.IMAGE, {})
-    case = Case(judge, None, stored=False, bits=(), words=0)
-    judged = asked(Opened(store, draft), case, None)
+    opened, judge = Opened(store, draft), Judge(rule, draft, Modality.IMAGE, {})
     bits = Bits(manifest.bits)
     reasons = {bits.number(name, action.value): one for (name, action), one in judge.reasons.items()}
+    words = evidence(opened, judge.reasons.values(), None).select(_word(reasons))
     return frame.with_columns(
-        judged["new"].alias("action"),
-        judged.select(_word(reasons).alias("hits.0"))["hits.0"],
+        pl.Series("action", strictest(opened, judge.reasons, None)), words.to_series().alias("hits.0")
     )
 
 

@@ -1,14 +1,13 @@
 """Rows that are alike in all that has few values: what decided, on what, and what came of it.
 
-Each kind of row is told once, in a table; a row has its number there, uncompressed, so that it is found without
-reading the others. What all rows of a kind have in common is asked of the table.
+Each kind of row is told once, and a row has its number there, so that it is found without reading the others. What all
+rows of a kind have in common is asked of the kind.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -16,52 +15,75 @@ import polars as pl
 
 from gateway.sweep.layout import GROUPED, Rows, is_alike
 from gateway.sweep.manifest import Group
+from gateway.sweep.mapped import Mapped
 from gateway.sweep.numbers import Numbers, narrow, taken, told
 
+_KIND = "kind."  # a column of the kinds, by its name among those of the rows
+_MANY = "rows"  # how many there are of a kind
+_PLACE = "kind"  # which kind a row is
 _MASKS = ("hits.", "unknown.")
 
 
-def told_apart(frame: pl.DataFrame) -> tuple[pl.DataFrame, Numbers]:
-    """The kinds of rows, with how many there are of each, and the kind of each row."""
+def laid(frame: pl.DataFrame) -> Iterator[pl.Series]:
+    """What is written: the kinds of rows, with how many there are of each, and the kind of each row."""
     names = [name for name in frame.columns if is_alike(name)]
     keys = frame.select(pl.col(n).fill_null(0) if n.startswith(_MASKS) else pl.col(n) for n in names)
-    kinds = keys.group_by(names, maintain_order=True).len("rows")
-    numbered = kinds.drop("rows").with_row_index("kind")
-    place = keys.join(numbered, on=names, how="left", nulls_equal=True, maintain_order="left")["kind"]
-    return kinds, narrow(place.to_numpy(), kinds.height)
+    kinds = keys.group_by(names, maintain_order=True).len(_MANY)
+    numbered = kinds.drop(_MANY).with_row_index("number")
+    place = keys.join(numbered, on=names, how="left", nulls_equal=True, maintain_order="left")["number"]
+    yield from (kinds[name].alias(f"{_KIND}{name}") for name in kinds.columns)
+    yield pl.Series(_PLACE, narrow(place.to_numpy(), kinds.height))
 
 
 class Alike:
-    """The kinds of one part, and of which kind each row is. `kinds` and `place` are files."""
+    """The kinds of one part, and of which kind each row is."""
 
-    def __init__(self, kinds: Path, place: Path):
-        self.kinds = pl.read_ipc(kinds.read_bytes())
-        self._place: Numbers = np.load(place, mmap_mode="r").view(np.ndarray)
+    def __init__(self, index: Mapped):
+        self._index = index
+        self._place: Numbers = index.array(_PLACE)
 
     def column(self, name: str, rows: Rows | None) -> pl.Series:
-        """One of its columns, of all rows or of these."""
-        return taken(self.kinds[name], self._of(rows))
+        """One of the columns, of all rows or of these."""
+        return taken(self._kinds(name), self._of(rows))
 
     def made(self, made: Mapping[str, pl.Expr], rows: Rows | None) -> list[pl.Series]:
-        """What is made of its columns, for each kind once."""
-        values = self.kinds.with_columns_seq(**made).select_seq(*made)
-        return told(values, self._of(rows))
+        """What is made of the columns, for each kind once."""
+        return told(self.asked(made), self._of(rows))
+
+    def asked(self, made: Mapping[str, pl.Expr]) -> pl.DataFrame:
+        """What is made of the columns, a row a kind."""
+        names = {root for expr in made.values() for root in expr.meta.root_names()}
+        return pl.DataFrame([self._kinds(name) for name in (*names, _MANY)]).select_seq(**made)
+
+    def numbers(self, name: str, rows: Rows | None = None) -> npt.NDArray[np.uint8]:
+        """One of the columns of small numbers, of all rows or of these."""
+        return self.by_kind(self._index.array(f"{_KIND}{name}"), rows)
+
+    def by_kind(self, values: npt.NDArray[np.uint8], rows: Rows | None) -> npt.NDArray[np.uint8]:
+        """Row by row, what is said of its kind."""
+        return np.take(values, self._of(rows), mode="clip")
 
     def actions(self, rows: Rows | None) -> Counter[int]:
         """How many of these rows were decided how, of decisions with one input."""
-        many = self.kinds["rows"].to_numpy() if rows is None else np.bincount(self._of(rows), minlength=len(self.kinds))
-        alone = self.kinds["of"].to_numpy() == 1
-        told = np.bincount(self.kinds["action"].to_numpy()[alone], weights=many[alone], minlength=3)
+        action, alone = self._index.array(f"{_KIND}action"), self._index.array(f"{_KIND}of") == 1
+        many = (
+            self._index.array(f"{_KIND}{_MANY}") if rows is None else np.bincount(self._of(rows), minlength=len(action))
+        )
+        told = np.bincount(action[alone], weights=many[alone], minlength=3)
         return Counter({action: int(number) for action, number in enumerate(told)})
 
-    def of_groups(self, groups: Iterable[Group]) -> npt.NDArray[np.bool_]:
-        """By row, whether it belongs to one of these."""
+    def of_groups(self, groups: Iterable[Group], known: Collection[str]) -> npt.NDArray[np.bool_]:
+        """By row, whether it belongs to one of these. `known` are the columns that there are."""
         wanted = {group.apart for group in groups}
-        columns = [name for name in GROUPED.values() if name in self.kinds.columns]
-        texts = self.kinds.select(pl.col(name).cast(pl.String) for name in columns).to_dicts()
-        own = [tuple(kind.get(name) for name in GROUPED.values()) in wanted for kind in texts]
+        columns = [self._kinds(name).cast(pl.String) for name in GROUPED.values() if name in known]
+        own = [
+            tuple(kind.get(name) for name in GROUPED.values()) in wanted for kind in pl.DataFrame(columns).to_dicts()
+        ]
         belongs: npt.NDArray[np.bool_] = np.array(own, dtype=np.bool_)[self._place]
         return belongs
+
+    def _kinds(self, name: str) -> pl.Series:
+        return self._index.column(f"{_KIND}{name}").alias(name)
 
     def _of(self, rows: Rows | None) -> Numbers:
         found: Numbers = self._place if rows is None else self._place[rows]

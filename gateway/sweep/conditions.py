@@ -6,14 +6,12 @@ Votes, coverage and what is asked of labels and hashes become columns of their o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from hashlib import blake2b
 from operator import or_
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from gateway.policy.cel.shapes import TEXTS, Kind, Shape
@@ -39,18 +37,16 @@ from gateway.policy.cel.typed import (
     outer_parts,
     walk,
 )
-from gateway.policy.cel.vocabulary import HASHES, LABELS
 from gateway.policy.cel.words import PREDICATES
 from gateway.policy.compile.columns import Columns, column
 from gateway.policy.compile.polars import expression
-from gateway.sweep.layout import ALL, HASH, KINDS, LABEL, OF_KIND, Rows
+from gateway.sweep.layout import KINDS, OF_KIND
+from gateway.sweep.met import KIND_OF
 from gateway.sweep.signals import NotInColumns, Signals, how_many, k_of
+from gateway.sweep.where import Made, Where, is_exact, where_true
 
-_WHICH = {LABELS: LABEL, HASHES: HASH}
 _ALIKE = ("==", "!=")
-_EQUAL = PREDICATES["=="]
-Things = Callable[[str, pl.Expr], pl.LazyFrame]
-_YES, _MAYBE = 1, 2
+_EQUAL, _AT_LEAST = PREDICATES["=="], PREDICATES[">="]
 _FEW = 8  # texts of a list that are compared one by one
 _UNKNOWN = pl.lit(None, dtype=pl.Boolean)
 
@@ -59,20 +55,15 @@ _UNKNOWN = pl.lit(None, dtype=pl.Boolean)
 class Asked:
     """A condition in columns. `made` are columns to make first, `found` those to make of what was found on inputs.
 
-    Their names say what is in them: two of the same name are the same, whichever policy asks.
+    Their names say what is in them: two of the same name are the same, whichever policy asks. It is true in no row but
+    those of `where`, and with `exact` in all of these.
     """
 
     outcome: pl.Expr
-    made: dict[str, pl.Expr]
+    made: dict[str, Made]
     found: dict[str, Some]
-
-
-@dataclass(frozen=True)
-class Among:
-    """These rows of so many; None for all."""
-
-    rows: Rows | None
-    of: int
+    where: Where | None
+    exact: bool
 
 
 class Conditions:
@@ -87,7 +78,9 @@ class Conditions:
         """`certain`: only whether it is true is asked; unknown may be false. Raises NotInColumns."""
         writer = _Writer(self._signals, self._kept, self._fields, certain)
         tree = writer.condition(root)
-        return Asked(expression(tree, Columns()), writer.made, writer.found)
+        where = where_true(tree, writer.made, writer.found)
+        exact = where is not None and is_exact(tree, writer.made, writer.found)
+        return Asked(expression(tree, Columns()), writer.made, writer.found, where, exact)
 
 
 @dataclass
@@ -96,7 +89,7 @@ class _Writer:
     kept: frozenset[str]
     fields: frozenset[str]
     certain: bool
-    made: dict[str, pl.Expr] = field(default_factory=dict)
+    made: dict[str, Made] = field(default_factory=dict)
     found: dict[str, Some] = field(default_factory=dict)
 
     def condition(self, node: Condition) -> Condition:
@@ -125,6 +118,10 @@ class _Writer:
     def _holds(self, node: Holds) -> Condition:
         """A text that is only compared with what was written stays in its dictionary: texts are slow to make."""
         match node.terms:
+            case (Score(category=slug), Constant(value=int(bound))) if self.certain and node.word is _AT_LEAST:
+                over, where = self.signals.score(slug) >= bound, self.signals.high(slug, bound)
+                exact = self.signals.is_highest(slug)
+                return Truth(self._made("over", slug, Kind.BOOL, over.fill_null(False), where, exact=exact))
             case (Field(shape=Kind.TEXT) as field, Constant(value=value)) if node.word.name in _ALIKE:
                 return self._is(field, [node.word.polars(self._plain(field), value)])
             case (Field(shape=Kind.TEXT) as field, Constants(values=values)) if node.word.name == "in":
@@ -156,13 +153,15 @@ class _Writer:
 
     def _score(self, category: str) -> Score:
         made = self.signals.score(category)
-        score = Score(f"{category}#{_digest(made)}")
-        self.made[column(score)] = made
+        score = Score(f"{category}#{digest(made)}")
+        self.made[column(score)] = Made(made)
         return score
 
-    def _made(self, root: str, name: str, shape: Shape, made: pl.Expr) -> Field:
-        field = Field(root, f"{name}#{_digest(made)}", shape)
-        self.made[column(field)] = made
+    def _made(
+        self, root: str, name: str, shape: Shape, made: pl.Expr, where: Where | None = None, *, exact: bool = False
+    ) -> Field:
+        field = Field(root, f"{name}#{digest(made)}", shape)
+        self.made[column(field)] = Made(made, where, exact)
         return field
 
     def _field(self, term: Field) -> Field:
@@ -184,13 +183,15 @@ class _Writer:
     def _votes(self, node: Votes) -> Condition:
         certain = [voice >= node.threshold for voice in self.signals.voices(node.category)]
         if self.certain:
-            return Truth(self._made("votes", node.category, Kind.BOOL, k_of(certain, node.least)))
+            reached = k_of(certain, node.least)
+            where = self.signals.high(node.category, node.threshold)
+            return Truth(self._made("votes", node.category, Kind.BOOL, reached, where))
         possible = [*certain, *self.signals.silent(node.category), *self.signals.unsure(node.category)]
         outcome = k_of(certain, node.least) | (k_of(possible, node.least) & _UNKNOWN)
         return Truth(self._made("votes", node.category, Kind.BOOL, outcome))
 
     def _some(self, node: Some) -> Condition:
-        if node.over.root not in _WHICH:
+        if node.over.root not in KIND_OF:
             return Some(self._field(node.over), self.condition(node.body), node.once)
         if outer_parts(node.body) or any(isinstance(each, Some) for each in walk(node.body)):
             raise NotInColumns(f"what is asked of {node.over.root} beside something else")
@@ -199,63 +200,6 @@ class _Writer:
         return Truth(here)
 
 
-def _digest(made: pl.Expr) -> str:
+def digest(made: pl.Expr) -> str:
+    """The same for two that are the same in every row."""
     return blake2b(made.meta.serialize(), digest_size=8).hexdigest()
-
-
-def outcomes(node: Some, things: Things, states: pl.Series, among: Among, *, unsure: bool) -> pl.Series:
-    """Of each row, whether some label or list meets the condition. `states` says who looked (layout.py), `things`
-    gives what was found that may meet one.
-
-    `unsure`: some of them may lack a part, so that it is unknown whether they do.
-    """
-    body = node.body
-    met = pl.lit(body.value, dtype=pl.Boolean) if isinstance(body, Always) else expression(_on_columns(body), Columns())
-    found = things(_WHICH[node.over.root], met)
-    if node.once:
-        true, unknown = _once(found.select("row", met.alias("met")))
-    else:
-        true = _rows(found.filter(met))
-        unknown = _rows(found.filter(met.is_null())) if unsure or isinstance(body, Always) else true[:0]
-    told = np.zeros(among.of, dtype=np.uint8)
-    told[unknown], told[true] = _MAYBE, _YES
-    return _outcome(told if among.rows is None else told[among.rows], states == ALL, node.once, bool(unknown.size))
-
-
-def _rows(things: pl.LazyFrame) -> Rows:
-    return things.select("row").collect()["row"].to_numpy()
-
-
-def _once(met: pl.LazyFrame) -> tuple[Rows, Rows]:
-    """Rows of which one meets it, and those of which it is unknown how many do."""
-    counted = met.group_by("row").agg(pl.col("met").sum().alias("many"), pl.col("met").is_null().any().alias("unknown"))
-    known = counted.filter(~pl.col("unknown"))
-    return _rows(known.filter(pl.col("many") == 1)), _rows(counted.filter("unknown"))
-
-
-def _outcome(found: npt.NDArray[np.uint8], looked: pl.Series, once: bool, maybe: bool) -> pl.Series:
-    """Where not all looked, one more may be there: that spoils "only one", and what was seen is there all the same."""
-    if not maybe and looked.all():
-        return pl.Series(found.view(np.bool_))
-    seen = pl.Series(found)
-    true = (seen == _YES) & looked if once else seen == _YES
-    return pl.select(pl.when(true).then(True).when((seen == 0) & looked).then(False)).to_series()
-
-
-def _on_columns(node: Condition) -> Condition:
-    """The body of a macro, said of the columns of what was found."""
-    match node:
-        case And() | Or() | One():
-            return replace(node, parts=tuple(map(_on_columns, node.parts)))
-        case Not():
-            return replace(node, part=_on_columns(node.part))
-        case Holds():
-            return replace(node, terms=tuple(_column(term) for term in node.terms))
-    return node
-
-
-def _column(term: Term) -> Term:
-    """A hash hit has one part, the list it is on, which stands where a label has its name."""
-    if not isinstance(term, Part):
-        return term
-    return Field({"list": "name"}.get(term.name, term.name), "", term.kind)

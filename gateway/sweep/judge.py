@@ -6,7 +6,7 @@ Two policies differ, for a part, in those reasons whose expressions differ; only
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import polars as pl
@@ -16,10 +16,11 @@ from gateway.policy.cel.typed import Field, Some, walk
 from gateway.policy.cel.typed import terms as terms_of
 from gateway.policy.policy import Clause, Policy
 from gateway.replay import TOO_FEW
-from gateway.sweep.conditions import Asked, Conditions
-from gateway.sweep.layout import SHORT, UNSEEN
+from gateway.sweep.conditions import Asked, Conditions, digest
+from gateway.sweep.layout import SHORT, UNSEEN, is_alike
 from gateway.sweep.manifest import Part
-from gateway.sweep.signals import FALSE, Signals, any_of
+from gateway.sweep.signals import Signals, any_of
+from gateway.sweep.where import Made, Where
 from gateway.taxonomy import kin
 
 Key = tuple[str, Action]  # the rule as reasons call it, and what it leads to
@@ -32,20 +33,21 @@ _GIVEN = ("context", "user", "ocr")
 class Possible:
     """One reason there may be. `made` and `found` are columns its expression needs first (conditions.py).
 
-    Where `stricter` holds it is none, since that one is: which changes no action. `steady` ones ask for stored scores
-    alone, so that where they decided, what is asked today is what was asked then.
+    `outcome` is true in no row but those of `where`, and with `exact` in all of these. Where `stricter` holds it is no
+    reason, since that one is: which changes no action.
     """
 
     outcome: pl.Expr
-    made: Mapping[str, pl.Expr] = field(default_factory=dict)
+    made: Mapping[str, Made] = field(default_factory=dict)
     found: Mapping[str, Some] = field(default_factory=dict)
-    stricter: pl.Expr | None = None
-    steady: bool = False
+    where: Where | None = None
+    exact: bool = False
+    stricter: Possible | None = None
 
     @property
     def holds(self) -> pl.Expr:
         """Whether it is one."""
-        return self.outcome if self.stricter is None else self.outcome & ~self.stricter
+        return self.outcome if self.stricter is None else self.outcome & ~self.stricter.outcome
 
     @cached_property
     def print(self) -> bytes:
@@ -53,15 +55,20 @@ class Possible:
         return self.holds.meta.serialize()
 
     @cached_property
-    def leads(self) -> bytes:
-        """The same for two that lead to the same in every row."""
-        return self.outcome.meta.serialize()
-
-    @cached_property
     def columns(self) -> frozenset[str]:
         """What is read for it, beside what is made and found."""
         asked = set(self.holds.meta.root_names()) - self.made.keys() - self.found.keys()
         return frozenset(asked | {n.over.root for n in self.found.values()})
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """All columns that may be read for it."""
+        return self.columns.union(root for made in self.made.values() for root in made.expr.meta.root_names())
+
+    @cached_property
+    def is_of_kinds(self) -> bool:
+        """Whether it asks for nothing but what rows are alike in (alike.py)."""
+        return not self.found and all(map(is_alike, self.reads))
 
 
 class Judge:
@@ -87,7 +94,7 @@ class Judge:
 
     def _all(self) -> Iterator[tuple[Key, Possible]]:
         for name, bit in ((TOO_FEW, SHORT), (FRAMES, UNSEEN)):
-            yield (name, Action.REVIEW), Possible(pl.col(name), {name: (pl.col("gap") & bit) > 0})
+            yield (name, Action.REVIEW), Possible(pl.col(name), {name: Made((pl.col("gap") & bit) > 0)})
         yield from self._thresholds()
         for slug in dict.fromkeys(each for category in self._signals.categories for each in kin(category)):
             undecided = self._signals.undecided(slug)
@@ -100,31 +107,33 @@ class Judge:
     def _thresholds(self) -> Iterator[tuple[Key, Possible]]:
         """A score that blocks is no reason for review as well; where its block is lifted, it is."""
         for slug, rule in self.policy.rules.items():
-            blocks: pl.Expr | None = None
+            blocks: Possible | None = None
             for action in (Action.BLOCK, Action.REVIEW):
                 bound = rule.bound(action)
-                over = self._signals.at_least(slug, bound) if bound is not None else FALSE
-                if over is not FALSE:
-                    name = rule.name(action)
-                    found = self._spared(name, Possible(over.fill_null(False), stricter=blocks, steady=True))
-                    blocks = found.outcome
-                    yield (name, action), found
+                over = self._signals.at_least(slug, bound) if bound is not None else None
+                if over is not None:
+                    own = f"over.{slug}#{digest(over.expr)}"
+                    made = {own: over} if blocks is None else {own: over, **blocks.made}
+                    found = {} if blocks is None else blocks.found
+                    plain = Possible(pl.col(own), made, found, over.where, over.exact, blocks)
+                    blocks = self._spared(rule.name(action), plain)
+                    yield (rule.name(action), action), blocks
 
     def _rules(self) -> Iterator[tuple[Key, Possible]]:
         for clause in self.policy.clauses:
             if clause.shadow or clause.disabled:
                 continue
             asked = self._conditions.asked(clause.tree.root, certain=clause.if_unknown is None)
-            true, unknown = asked.outcome.fill_null(False), asked.outcome.is_null()
+            true = Possible(asked.outcome.fill_null(False), asked.made, asked.found, asked.where, asked.exact)
+            unknown = Possible(asked.outcome.is_null(), asked.made, asked.found)
             if clause.if_unknown is clause.action:
-                yield self._clause(clause, clause.action, asked, true | unknown)
+                yield self._clause(clause, clause.action, replace(unknown, outcome=true.outcome | unknown.outcome))
                 continue
-            yield self._clause(clause, clause.action, asked, true)
+            yield self._clause(clause, clause.action, true)
             if clause.if_unknown is not None:
-                yield self._clause(clause, clause.if_unknown, asked, unknown)
+                yield self._clause(clause, clause.if_unknown, unknown)
 
-    def _clause(self, clause: Clause, action: Action, asked: Asked, outcome: pl.Expr) -> tuple[Key, Possible]:
-        possible = Possible(outcome, asked.made, asked.found)
+    def _clause(self, clause: Clause, action: Action, possible: Possible) -> tuple[Key, Possible]:
         return (clause.name, action), possible if clause.hard else self._spared(clause.name, possible)
 
     def _spared(self, name: str, possible: Possible) -> Possible:
@@ -133,9 +142,9 @@ class Judge:
         if not lifts:
             return possible
         lifted = any_of(each.outcome.fill_null(False) for each in lifts)
-        made = {**possible.made, **{name: expr for each in lifts for name, expr in each.made.items()}}
+        made = {**possible.made, **{name: one for each in lifts for name, one in each.made.items()}}
         found = {**possible.found, **{name: node for each in lifts for name, node in each.found.items()}}
-        return Possible(possible.outcome & ~lifted, made, found, possible.stricter)
+        return replace(possible, outcome=possible.outcome & ~lifted, made=made, found=found, exact=False)
 
 
 def changed(old: Judge, new: Judge) -> set[Key]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -10,16 +10,13 @@ import numpy.typing as npt
 import polars as pl
 
 from gateway.domain import Action
-from gateway.policy.cel.typed import Some
-from gateway.sweep.conditions import Among, Things, outcomes
 from gateway.sweep.judge import Judge, Key, Possible, changed
-from gateway.sweep.layout import WORD
+from gateway.sweep.layout import WORD, Rows
+from gateway.sweep.opened import Mask, Opened
 from gateway.sweep.signals import FALSE, any_of
+from gateway.sweep.strictest import Actions, among, evidence, strictest
 
 Grid = npt.NDArray[np.bool_]  # a row each, and a column each name
-
-_KEPT = {Action.BLOCK: "kept.block", Action.REVIEW: "kept.review"}  # whether a reason that stays the same leads there
-_NEVER = Possible(FALSE, steady=True)
 
 
 class Case:
@@ -32,95 +29,81 @@ class Case:
     def __init__(self, new: Judge, old: Judge | None, stored: bool, bits: Sequence[tuple[str, str]], words: int):
         self._new, self._old, self._stored = new, old, stored
         self._bits = {(rule, Action(action)): n for n, (rule, action) in enumerate(bits) if n < words * WORD}
-        self._words = words
         self.changed = changed(old, new) if old is not None else set(new.reasons)
 
-    @cached_property
-    def _asked(self) -> tuple[dict[Key, Possible], dict[Key, Possible]]:
-        """What is asked of the old policy and of the new one."""
-        old = {} if self._old is None or self._stored else self._old.reasons
-        mine = self.changed if self._stored else self._new.reasons.keys()
-        return old, {key: possible for key, possible in self._new.reasons.items() if key in mine}
-
-    @cached_property
-    def made(self) -> dict[str, pl.Expr]:
-        """What has to be made out of other columns before anything is asked."""
-        made = {
-            name: expr for side in self._asked for possible in side.values() for name, expr in possible.made.items()
-        }
-        if self._stored:
-            same = [(key[1], n) for key, n in self._bits.items() if key not in self.changed]
-            for action, name in _KEPT.items():
-                made[name] = self._any_bit(n for led, n in same if led is action)
-        return made | {"strange": self._any_bit(self._strange)}
-
-    @cached_property
+    @property
     def columns(self) -> set[str]:
-        """What has to be read beside."""
-        names = {name for side in self._asked for possible in side.values() for name in possible.columns}
-        return names | {"action"} | {name for name in self.beyond.meta.root_names() if name not in self.made}
+        """What is asked for of all rows, or of some."""
+        return {name for each in (self._before, self._after) for one in each.values() for name in one.reads}
+
+    @cached_property
+    def _before(self) -> dict[Key, Possible]:
+        """What is asked of the old policy."""
+        return {} if self._by_bits or self._old is None else self._old.reasons
+
+    @cached_property
+    def _after(self) -> dict[Key, Possible]:
+        """What is asked of the new one. Reasons that stay the same are kept in bits, where those decided."""
+        if not self._stored:
+            return self._new.reasons
+        asked = {key: one for key, one in self._new.reasons.items() if key in self.changed}
+        for action in (Action.REVIEW, Action.BLOCK):
+            same = [n for key, n in self._bits.items() if key not in self.changed and key[1] is action]
+            if same:
+                asked[("", action)] = Possible(self._any_bit(same))
+        return asked
 
     @property
     def _by_bits(self) -> bool:
         return self._stored or self._old is None
 
-    @cached_property
-    def beyond(self) -> pl.Expr:
-        """Rows that are decided one by one."""
-        if self._stored and not self.changed:
-            return FALSE
-        sides = [side.beyond for side in (self._new, self._old) if side is not None]
-        return any_of([*sides, pl.col("strange") if self._strange else FALSE])
+    def narrowed(self, opened: Opened, rows: Rows | None) -> Rows | None:
+        """Those of the rows, or of all, that may be decided otherwise than they were; None for all.
 
-    @cached_property
-    def _strange(self) -> list[int]:
-        """Reasons of the policy that decided which columns do not know."""
-        held = self._old.reasons if self._stored and self._old else self._bits
-        return [n for key, n in self._bits.items() if key not in held]
+        Where of all reasons that are others it is known in which rows they were one, and in which they are. Inputs of
+        decisions that have several are always among them.
+        """
+        if not self._stored or self._odd is not None:
+            return rows
+        sides = [self._side(judge, key, bits=False) for key in self.changed for judge in (self._old, self._new)]
+        where = [None if one.where is None or not one.exact else opened.where(one.where) for one in sides if one]
+        known = [place for place in where if place is not None]
+        if len(known) < len(where):
+            return rows
+        return among(opened, [*known, opened.several], rows)
 
-    @cached_property
-    def narrow(self) -> pl.Expr | None:
-        """Which rows may be decided otherwise, of stored scores alone; None where that takes a look at all."""
-        if not self._stored or self._old is None:
+    def actions(self, opened: Opened, rows: Rows | None) -> tuple[Actions, Actions]:
+        """What both policies say of these rows, or of all."""
+        old = opened.alike.numbers("action", rows) if self._by_bits else strictest(opened, self._before, rows)
+        return old, strictest(opened, self._after, rows)
+
+    def beyond(self, opened: Opened, rows: Rows | None) -> Mask | None:
+        """Of these rows, or of all, whether they are decided one by one; None for no row."""
+        if self._odd is None:
             return None
-        otherwise = [self.beyond]
-        for key in self.changed:
-            before, after = self._old.reasons.get(key, _NEVER), self._new.reasons.get(key, _NEVER)
-            if not (before.steady and after.steady):
-                return None
-            if before.leads != after.leads:
-                otherwise.append(before.outcome != after.outcome)
-        return any_of(otherwise).fill_null(False)
-
-    def found(self, frame: pl.DataFrame, things: Things, among: Among, *, unsure: bool) -> pl.DataFrame:
-        """The frame with what was found on its inputs, as the expressions ask for it."""
-        nodes: dict[str, Some] = {}
-        for side in self._asked:
-            for possible in side.values():
-                nodes |= possible.found
-        return frame.with_columns(
-            outcomes(node, things, frame[node.over.root], among, unsure=unsure).alias(name)
-            for name, node in nodes.items()
-        )
-
-    def judged(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """The frame with `old`, `new` and `beyond`."""
-        return frame.with_columns_seq(**self._answers)
+        odd: Mask = opened.columns(self._odd.meta.root_names(), rows).select(self._odd).to_series().to_numpy()
+        return odd
 
     @cached_property
-    def _answers(self) -> dict[str, pl.Expr]:
-        old, new = self._asked
-        before = _action(old) if old else pl.col("action")
-        kept = {action: pl.col(name) for action, name in _KEPT.items()} if self._stored else {}
-        return {"old": before, "new": _action(new, kept), "beyond": self.beyond.fill_null(False)}
+    def _odd(self) -> pl.Expr | None:
+        """Whether columns cannot say it: what they hold together, and reasons of the policy that decided which they do
+        not know. None for never."""
+        if self._stored and not self.changed:
+            return None
+        held = self._old.reasons if self._stored and self._old else self._bits
+        strange = self._any_bit(n for key, n in self._bits.items() if key not in held)
+        odd = any_of([strange, *(side.beyond for side in (self._new, self._old) if side is not None)])
+        return None if odd is FALSE else odd.fill_null(False)
 
-    def reasons(self, flips: pl.DataFrame) -> pl.DataFrame:
+    def reasons(self, opened: Opened, rows: Rows) -> pl.DataFrame:
         """By row, `gained` and `lost`: the reasons that are new, and those that are gone."""
-        told = flips.select_seq("row", **{f"{n}{side}": expr for n, side, expr in self._sides})
-        after, before = (_grid(told, [f"{n}{side}" for n in range(len(self._told))]) for side in ("after", "before"))
+        asked = [one for key in self._told for one in (self._side(self._old, key), self._side(self._new, key))]
+        frame = evidence(opened, [one for one in asked if one is not None], rows)
+        frame = frame.select_seq("row", **{f"{n}{side}": expr for n, side, expr in self._sides})
+        after, before = (_grid(frame, [f"{n}{side}" for n in range(len(self._told))]) for side in ("after", "before"))
         names = [rule for rule, _ in self._told]
         gained, lost = _listed(names, after & ~before), _listed(names, before & ~after)
-        return pl.DataFrame([told["row"], gained.alias("gained"), lost.alias("lost")])
+        return pl.DataFrame([frame["row"], gained.alias("gained"), lost.alias("lost")])
 
     @cached_property
     def _told(self) -> list[Key]:
@@ -130,22 +113,15 @@ class Case:
     @cached_property
     def _sides(self) -> list[tuple[int, str, pl.Expr]]:
         """Whether each of them was a reason before, and is one after."""
-        sides = (("before", self._before), ("after", self._after))
-        return [(n, side, said(key)) for n, key in enumerate(self._told) for side, said in sides]
+        sides = (("before", self._old), ("after", self._new))
+        told = [(n, side, self._side(judge, key)) for n, key in enumerate(self._told) for side, judge in sides]
+        return [(n, side, FALSE if one is None else one.holds.fill_null(False)) for n, side, one in told]
 
-    @cached_property
-    def evidence(self) -> set[str]:
-        """What a judged frame needs to keep for its reasons."""
-        return {name for _, _, expr in self._sides for name in expr.meta.root_names()}
-
-    def _after(self, key: Key) -> pl.Expr:
-        return self._new.reasons[key].holds.fill_null(False) if key in self._new.reasons else FALSE
-
-    def _before(self, key: Key) -> pl.Expr:
-        if self._by_bits:
-            return self._any_bit([self._bits[key]]) if key in self._bits else FALSE
-        held = self._old.reasons if self._old else {}
-        return held[key].holds.fill_null(False) if key in held else FALSE
+    def _side(self, judge: Judge | None, key: Key, *, bits: bool = True) -> Possible | None:
+        """The reason as this policy has it, or as it was kept."""
+        if judge is self._new or not (bits and self._by_bits):
+            return judge.reasons.get(key) if judge is not None else None
+        return Possible(self._any_bit([self._bits[key]])) if key in self._bits else None
 
     def _any_bit(self, numbers: Iterable[int]) -> pl.Expr:
         masks: dict[int, int] = {}
@@ -153,16 +129,6 @@ class Case:
             masks[number // WORD] = masks.get(number // WORD, 0) | 1 << number % WORD
         words = ((pl.col(f"hits.{n}") & pl.lit(mask, dtype=pl.UInt64)) > 0 for n, mask in masks.items())
         return any_of(word.fill_null(False) for word in words)
-
-
-def _action(asked: Mapping[Key, Possible], kept: Mapping[Action, pl.Expr] | None = None) -> pl.Expr:
-    """The strictest that any of them leads to."""
-    block, review = (
-        any_of([*(one.outcome for key, one in asked.items() if key[1] is action), (kept or {}).get(action, FALSE)])
-        for action in (Action.BLOCK, Action.REVIEW)
-    )
-    number = [pl.lit(n, dtype=pl.UInt8) for n in range(3)]
-    return pl.when(block).then(number[2]).when(review).then(number[1]).otherwise(number[0])
 
 
 def _grid(told: pl.DataFrame, names: Sequence[str]) -> Grid:

@@ -1,6 +1,6 @@
 """How decisions lie on disk to be swept: files by day and tenant, one row an input, one column a fact.
 
-part-<n>.parquet            zstd
+part-<n>.parquet          zstd
   input                     which input of its decision
   p.<provider>              0: it answered; 1: it failed; null: it was not heard of
   t.<category>              the highest score that anybody gave this category alone, unsigned 16 bits, 0..10,000
@@ -8,7 +8,13 @@ part-<n>.parquet            zstd
   q.<provider>.<category>   the lowest number under which it says that it reports nothing
   u.<category>              the lowest number of anybody
   context.<name>:<kind>     what the caller said, by the kind of value it is; user and ocr likewise
-part-<n>.alike.arrow      what has few values: one row for each kind of row there is, and `rows`, how many of them
+part-<n>.index            read by mapping it into memory (mapped.py); uncompressed, for few rows are looked up in it
+  kind.<column>             what has few values: once for each kind of row there is (alike.py)
+  kind.rows, kind           how many rows there are of it, and of which kind each row is
+  id.time, id.random        the decisions' ids: milliseconds since the first of the part, and 64 random bits
+  rows. scores.<category>   the rows with the highest scores, and these, falling (highest.py)
+  floors                    how high a score has to be to be among them, by category
+its columns that have few values
   of                        how many inputs its decision has
   modality route policy     dictionaries; `policy` is the hash of the resolved policy that decided
   action                    what was decided of this input: 0 allow, 1 review, 2 block
@@ -17,10 +23,8 @@ part-<n>.alike.arrow      what has few values: one row for each kind of row ther
   gap                       1: fewer answered than had to; 2: frames that nobody saw; 3: both
   labels hashes             0: nobody looked; 1: all who were asked answered; 2: not all did. What was found: see below
   context.surface, country  as texts
-part-<n>.alike.npy          of which kind each row is; uncompressed, for few are looked up, by their row
-part-<n>.ids.npy            the decisions' ids, likewise: milliseconds since the first of the part, and 64 random bits
-part-<n>.found.parquet      labels and lists, sorted: kind, name, confidence, provider, row
-part-<n>.mapped             a cache of the first file: read by mapping it into memory (mapped.py)
+part-<n>.found.parquet    labels and lists, sorted: kind, name, confidence, provider, row
+part-<n>.mapped           a cache of the first file and the last, mapped likewise
 
 Whoever reads asks for columns by name, wherever they are: s.<provider>.<category> is a provider's own score, and
 id.time and id.random are the id, unsigned 64 bits.

@@ -19,8 +19,9 @@ from pydantic import TypeAdapter, ValidationError
 from gateway.errors import ConfigError
 from gateway.sweep.layout import Voice
 
-VERSION = 2
-LASTING = (".parquet", ".alike.arrow", ".alike.npy", ".ids.npy", ".found.parquet")
+VERSION = 3
+INDEX = ".index"
+LASTING = (".parquet", INDEX, ".found.parquet")
 CACHE = ".mapped"
 
 

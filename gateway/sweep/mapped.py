@@ -1,4 +1,4 @@
-"""A cache of columns as they lie in memory: mapped, a page of it is read when it is first looked at.
+"""Columns as they lie in memory: mapped, a page of them is read when it is first looked at.
 
 One file: the length of its heading, the heading as JSON, then the columns one after the other. Polars reads an array of
 numbers in place, where it would copy what it reads out of a file of Arrow's.
@@ -7,6 +7,7 @@ numbers in place, where it would copy what it reads out of a file of Arrow's.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, cast
 
@@ -98,7 +99,8 @@ class Mapped:
     """What `write` wrote."""
 
     def __init__(self, file: Path):
-        self._bytes = np.memmap(file, dtype=np.uint8, mode="r").view(np.ndarray)
+        with file.open("rb") as stream:
+            self._bytes = np.frombuffer(mmap(stream.fileno(), 0, access=ACCESS_READ), dtype=np.uint8)
         self._start = _LENGTH + int.from_bytes(self._bytes[:_LENGTH].tobytes(), "little")
         self._places = _HEADING.decode(self._bytes[_LENGTH : self._start].tobytes())
 
@@ -116,13 +118,14 @@ class Mapped:
         if place.words is not None:
             return taken(self._said(name), array)
         numbers = pl.Series(name, array)
-        found = pl.col(name).cast(pl.Boolean) if place.yes_no else pl.col(name)
         if place.top:
-            found = pl.when(pl.col(name) != np.iinfo(array.dtype).max).then(found)
+            missing = array == np.iinfo(array.dtype).max
         elif place.mask is not None:
-            found = pl.when(~pl.lit(pl.Series(self._array(place.mask, place, np.bool_, rows)))).then(found)
-        plain = not (place.yes_no or place.top or place.mask is not None)
-        return numbers if plain else numbers.to_frame().select_seq(found).to_series()
+            missing = self._array(place.mask, place, np.bool_, rows)
+        else:
+            return numbers.cast(pl.Boolean) if place.yes_no else numbers
+        known = numbers.set(pl.Series(missing), None)
+        return known.cast(pl.Boolean) if place.yes_no else known
 
     def made(self, made: pl.Expr, rows: Rows | None) -> pl.Series:
         """What is made of one column of texts, for each text once."""

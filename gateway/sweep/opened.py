@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from functools import cached_property, lru_cache
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
+from gateway.policy.cel.typed import Some
 from gateway.sweep import found, scores
 from gateway.sweep.alike import Alike
+from gateway.sweep.highest import Highest
 from gateway.sweep.layout import ID, Rows, is_alike
-from gateway.sweep.manifest import CACHE, Part, Store
+from gateway.sweep.manifest import CACHE, INDEX, Part, Store
 from gateway.sweep.mapped import Mapped
+from gateway.sweep.met import Found, met
+from gateway.sweep.where import Both, Either, High, Made, Met, Where
+
+Mask = npt.NDArray[np.bool_]  # by row of the part
+
+_NO_ROWS = np.zeros(0, dtype=np.uint32)
 
 
 class Opened:
@@ -23,53 +31,55 @@ class Opened:
         self.part = part
         self._store = store
         self._read: dict[str, pl.Series] = {}
+        self._met: dict[Some, Found] = {}
         self._known = {*part.columns, *scores.tops(part)}
 
     @cached_property
     def alike(self) -> Alike:
         """Rows by what they have in common."""
-        return Alike(self._store.file(self.part, ".alike.arrow"), self._store.file(self.part, ".alike.npy"))
+        return Alike(self._index)
+
+    @cached_property
+    def _index(self) -> Mapped:
+        return Mapped(self._store.file(self.part, INDEX))
+
+    # columns
 
     def columns(
-        self, names: Collection[str], rows: Rows | None = None, made: Mapping[str, pl.Expr] | None = None
+        self, names: Collection[str], rows: Rows | None = None, made: Mapping[str, Made] | None = None
     ) -> pl.DataFrame:
         """These columns, what is made of others, and `row`, of all rows or of these; others it has not are left out."""
         asked = dict(made or {})
-        of_kinds = {name: asked.pop(name) for name in [*asked] if all(map(is_alike, asked[name].meta.root_names()))}
-        of_texts = {name: asked.pop(name) for name in [*asked] if self._text(asked[name])}
-        once = self.alike.made(of_kinds, rows) if of_kinds else []
+        known = {name: self.where(one.where) for name, one in asked.items() if one.exact and one.where is not None}
+        once = [pl.Series(name, self.inside(where, rows)) for name, where in known.items() if where is not None]
+        exprs = {name: one.expr for name, one in asked.items() if known.get(name) is None}
+        of_kinds = {name: exprs.pop(name) for name in [*exprs] if all(map(is_alike, exprs[name].meta.root_names()))}
+        of_texts = {name: exprs.pop(name) for name in [*exprs] if self._text(exprs[name])}
+        once += self.alike.made(of_kinds, rows) if of_kinds else []
         once += [self._mapped.made(made.alias(name), rows) for name, made in of_texts.items() if self._mapped]
-        roots = {root for expr in asked.values() for root in expr.meta.root_names()}
+        roots = {root for expr in exprs.values() for root in expr.meta.root_names()}
         here = sorted(name for name in {*names, *roots} if name in self._known)
         self._fetch([name for name in here if not is_alike(name) and not self._maps(name)])
         place = pl.Series("row", _all(self.part.rows) if rows is None else rows)
         ids = [one for one in self._ids(rows) if one.name in names] if not set(ID).isdisjoint(names) else []
         frame = pl.DataFrame([place, *ids, *once, *(self._column(name, rows) for name in here)])
-        return frame.with_columns_seq(**asked).drop(roots.difference(names), strict=False) if asked else frame
-
-    def _text(self, made: pl.Expr) -> bool:
-        """Whether it is made of one column of texts that are told once."""
-        return self._mapped is not None and [*map(self._mapped.has_words, made.meta.root_names())] == [True]
+        return frame.with_columns_seq(**exprs).drop(roots.difference(names), strict=False) if exprs else frame
 
     def ids(self, rows: Rows | None = None) -> pl.DataFrame:
         """The ids of these rows, or of all."""
         return pl.DataFrame(self._ids(rows))
 
-    def found(self, kind: str, what: pl.Expr | None = None) -> pl.LazyFrame:
-        """What was found, of one kind; of `what` is asked of it, all that may be true of."""
-        if self._mapped is not None and what is not None:
-            return found.taken(self._mapped, kind, what)
-        return pl.scan_parquet(self._store.file(self.part, ".found.parquet")).filter(pl.col("kind") == kind)
+    def outcomes(self, node: Some, states: pl.Series, rows: Rows | None) -> pl.Series:
+        """Whether something found meets the condition, of all rows or of these. `states` says who looked there."""
+        return self._met_by(node).outcomes(states, rows, self.part.rows, once=node.once)
+
+    def _text(self, made: pl.Expr) -> bool:
+        """Whether it is made of one column of texts that are told once."""
+        return self._mapped is not None and [*map(self._mapped.has_words, made.meta.root_names())] == [True]
 
     def _ids(self, rows: Rows | None) -> list[pl.Series]:
-        ids = self._all_ids if rows is None else self._all_ids[rows]
-        times = ids["time"].astype(np.uint64) + np.uint64(self.part.first)
-        return [pl.Series(ID[0], times), pl.Series(ID[1], np.ascontiguousarray(ids["random"]))]
-
-    @cached_property
-    def _all_ids(self) -> np.ndarray[Any, Any]:
-        ids: np.ndarray[Any, Any] = np.load(self._store.file(self.part, ".ids.npy"), mmap_mode="r").view(np.ndarray)
-        return ids
+        since, random = (self._index.array(name, rows) for name in ID)
+        return [pl.Series(ID[0], since + np.uint64(self.part.first)), pl.Series(ID[1], random)]
 
     def _column(self, name: str, rows: Rows | None) -> pl.Series:
         if is_alike(name):
@@ -91,6 +101,60 @@ class Opened:
         if wanted:
             file = pl.scan_parquet(self._store.file(self.part))
             self._read |= {one.name: one for one in file.select(scores.taken(self.part, wanted)).collect()}
+
+    # rows
+
+    def where(self, where: Where) -> Rows | None:
+        """The rows, in no order; None where they can only be told by looking at all."""
+        match where:
+            case High(category=slug, least=least):
+                return self._highest.at_least(slug, least)
+            case Met(node=node):
+                return self._met_by(node).true
+            case Either(parts=parts):
+                found = [self.where(part) for part in parts]
+                known = [rows for rows in found if rows is not None]
+                if len(known) < len(found):
+                    return None
+                return known[0] if len(known) == 1 else np.concatenate([*known, _NO_ROWS])
+            case Both(parts=parts):
+                return min((rows for part in parts if (rows := self.where(part)) is not None), key=len, default=None)
+
+    def inside(self, where: Rows, rows: Rows | None = None) -> Mask:
+        """Of all rows, or of these, whether they are among the others."""
+        if rows is None:
+            inside = np.zeros(self.part.rows, dtype=np.bool_)
+            inside[where] = True
+            return inside
+        self._nowhere[where] = True
+        found: Mask = self._nowhere[rows]
+        self._nowhere[where] = False
+        return found
+
+    @cached_property
+    def _nowhere(self) -> Mask:
+        """False of every row: made once, for a new page of memory costs more than to wipe what was written."""
+        return np.zeros(self.part.rows, dtype=np.bool_)
+
+    @cached_property
+    def several(self) -> Rows:
+        """Rows of decisions that have other inputs too."""
+        return np.flatnonzero(self.alike.numbers("of") > 1).astype(np.uint32) if self.part.several else _NO_ROWS
+
+    @cached_property
+    def _highest(self) -> Highest:
+        return Highest(self._index, self.part)
+
+    def _met_by(self, node: Some) -> Found:
+        if node not in self._met:
+            self._met[node] = met(node, self._things, unsure=self.part.unsure)
+        return self._met[node]
+
+    def _things(self, kind: str, what: pl.Expr) -> pl.LazyFrame:
+        """What was found, of one kind, and may meet this."""
+        if self._mapped is not None:
+            return found.taken(self._mapped, kind, what)
+        return pl.scan_parquet(self._store.file(self.part, ".found.parquet")).filter(pl.col("kind") == kind)
 
 
 @lru_cache(maxsize=1)

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from gateway.sweep import alike, highest, mapped, scores
 from gateway.sweep import found as things
-from gateway.sweep import mapped, scores
-from gateway.sweep.alike import told_apart
 from gateway.sweep.layout import GROUPED, ID, LABEL, Voice, id_of, is_alike
-from gateway.sweep.manifest import CACHE, Group, Part, Store
+from gateway.sweep.manifest import CACHE, INDEX, Group, Part, Store
 from gateway.sweep.numbers import narrow
 from gateway.sweep.opened import Opened
 
@@ -29,13 +28,11 @@ def write(
     ids, facts = frame.select(ID), frame.drop(ID)
     part = _described(name, tenant, ids, facts, fields, unsure=_unsure(found))
     own = scores.laid(facts.select(name for name in facts.columns if not is_alike(name)), part.scores, part.quiet)
-    kinds, places = told_apart(facts)
     ordered = found.sort("kind", "name", "confidence", "row")
     store.file(part).parent.mkdir(parents=True, exist_ok=True)
     _safely(store.file(part), lambda file: _parquet(own, file, _ROWS_A_GROUP))
-    _safely(store.file(part, ".alike.arrow"), kinds.write_ipc)
-    _safely(store.file(part, ".alike.npy"), lambda file: _npy(places, file))
-    _safely(store.file(part, ".ids.npy"), lambda file: _npy(_told_short(ids, part.first), file))
+    index = [*alike.laid(facts), *_told_short(ids, part.first), *highest.laid(own, part)]
+    _safely(store.file(part, INDEX), lambda file: mapped.write(index, file))
     _safely(store.file(part, ".found.parquet"), lambda file: _parquet(ordered, file, _FOUND_A_GROUP))
     return part
 
@@ -57,12 +54,10 @@ def make_cache(store: Store, part: Part) -> None:
         _safely(store.file(part, CACHE), lambda file: mapped.write([*columns, *found], file))
 
 
-def _told_short(ids: pl.DataFrame, first: int) -> np.ndarray[Any, Any]:
-    times, luck = (ids[name].to_numpy() for name in ID)
-    since = narrow(times - np.uint64(first), int(times.max(initial=first)) - first)
-    told = np.empty(len(times), dtype=[("time", since.dtype), ("random", np.uint64)])
-    told["time"], told["random"] = since, luck
-    return told
+def _told_short(ids: pl.DataFrame, first: int) -> tuple[pl.Series, pl.Series]:
+    times, random = (ids[name] for name in ID)
+    since = times.to_numpy() - np.uint64(first)
+    return pl.Series(ID[0], narrow(since, int(since.max(initial=0)))), random
 
 
 def _described(
@@ -111,11 +106,6 @@ def _groups(frame: pl.DataFrame) -> tuple[Group, ...]:
 def _parquet(frame: pl.DataFrame, file: Path, rows: int) -> None:
     """Not pressed harder: that takes its time, and small numbers come out no smaller."""
     frame.write_parquet(file, compression="zstd", compression_level=1, row_group_size=rows)
-
-
-def _npy(array: np.ndarray[Any, Any], file: Path) -> None:
-    with file.open("wb") as stream:
-        np.save(stream, array)
 
 
 def _safely(file: Path, made: Callable[[Path], Any]) -> None:

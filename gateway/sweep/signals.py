@@ -18,6 +18,7 @@ from gateway.policy.schema import quorum
 from gateway.policy.tally import LISTED, can_see
 from gateway.sweep.layout import Voice
 from gateway.sweep.manifest import Part
+from gateway.sweep.where import Either, High, Made, Where
 
 FALSE, TRUE = pl.lit(False), pl.lit(True)
 
@@ -52,18 +53,19 @@ class Signals:
 
     # thresholds
 
-    def at_least(self, slug: str, bound: int) -> pl.Expr:
-        """Whether what falls under its threshold comes to so much."""
-        way = self._policy.way(slug)
+    def at_least(self, slug: str, bound: int) -> Made | None:
+        """Whether what falls under its threshold comes to so much; None where it never does."""
+        way, under = self._policy.way(slug), self._scored(self.under(slug))
+        where = Either(tuple(High(each, bound) for each in under))
         if way.name == "max":
-            return any_of(pl.col(f"t.{each}") >= bound for each in self._scored(self.under(slug)))
+            over = any_of((pl.col(f"t.{each}") >= bound).fill_null(False) for each in under)
+            return Made(over, where, exact=True) if under else None
         rows, heard = self._heard(slug)
         if not rows:
-            return FALSE
+            return None
         k = quorum(way.name)
-        if k is not None:
-            return heard & k_of([row >= bound for row in rows], k)
-        return heard & (_value(way.name, rows) >= bound)
+        over = heard & (k_of([row >= bound for row in rows], k) if k is not None else _value(way.name, rows) >= bound)
+        return Made(over.fill_null(False), where)
 
     def undecided(self, slug: str) -> pl.Expr | None:
         """Whether too few answered to combine, and what they said might be over; None where that cannot be."""
@@ -120,6 +122,14 @@ class Signals:
             said = self._said(provider, self.below(slug))
             found += _or_zero(said, self._report(provider, slug, lambda low: low <= self._lowest[slug]))
         return found
+
+    def high(self, slug: str, bound: int) -> Where | None:
+        """Where somebody says so much of the category or of what is under it: elsewhere they come to less together."""
+        return None if bound < 1 else Either(tuple(High(each, bound) for each in self._scored(self.below(slug))))
+
+    def is_highest(self, slug: str) -> bool:
+        """Whether the combined score is the highest that somebody said, wherever somebody did."""
+        return self._policy.way(slug).name == "max" and slug not in self._policy.coverage[self._modality]
 
     def score(self, slug: str) -> pl.Expr:
         """The combined score; null where it is unknown."""

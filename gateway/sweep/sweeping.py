@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from gateway.sweep.conditions import Among
 from gateway.sweep.kernel import Case
-from gateway.sweep.layout import GROUPED, ID, Rows
+from gateway.sweep.layout import ACTIONS, GROUPED, ID, Rows
 from gateway.sweep.manifest import Part, Store
-from gateway.sweep.opened import Opened
+from gateway.sweep.opened import Mask, Opened
 from gateway.sweep.question import Plan, Question
+from gateway.sweep.strictest import Actions
 
 AT_ONCE = 2  # files that are asked at once: while one is read, the other is judged
 
@@ -48,8 +47,8 @@ class Swept:
 
 @dataclass(frozen=True)
 class _Judged:
-    """Rows of one case, with what both policies say. `still` are decisions that are not among them, since they stay
-    as they were: how many of each action."""
+    """Rows of one case, with what both policies say of them. `still` are decisions with one input that are not among
+    them, since both say the same: how many of each action."""
 
     case: Case | None
     frame: pl.DataFrame
@@ -71,20 +70,20 @@ def swept(store: Store, plan: Plan, part: Part) -> Swept:
 
 
 def _judged(opened: Opened, plan: Plan) -> Iterator[_Judged]:
-    """The rows of each case, with what both policies say."""
+    """What both policies say of the rows of each case."""
     asked = list(zip(opened.part.groups, plan.cases(opened.part), strict=True))
     distinct = list({id(case): case for _, case in asked}.values())
     chosen = _chosen(opened, plan.question)
     for case in distinct:
         mine = chosen
         if len(distinct) > 1:
-            own = opened.alike.of_groups(group for group, which in asked if which is case)
+            own = opened.alike.of_groups((group for group, which in asked if which is case), opened.part.columns)
             mine = own if chosen is None else own & chosen
         rows = None if mine is None else np.flatnonzero(mine).astype(np.uint32)
         yield _undecided(opened, rows) if case is None else _decided(opened, case, rows)
 
 
-def _chosen(opened: Opened, question: Question) -> npt.NDArray[np.bool_] | None:
+def _chosen(opened: Opened, question: Question) -> Mask | None:
     """Which rows are looked at; None for all."""
     wanted = []
     if question.since > opened.part.first:
@@ -94,36 +93,38 @@ def _chosen(opened: Opened, question: Question) -> npt.NDArray[np.bool_] | None:
     return opened.ids().select(pl.all_horizontal(wanted)).to_series().to_numpy() if wanted else None
 
 
-def _undecided(opened: Opened, rows: Rows | None) -> _Judged:
-    action = pl.col("action")
-    frame = opened.columns({"action", "of", *ID}, rows)
-    return _Judged(None, frame.with_columns(action.alias("old"), action.alias("new"), pl.lit(True).alias("beyond")), {})
+def _undecided(opened: Opened, mine: Rows | None) -> _Judged:
+    old = opened.alike.numbers("action", mine)
+    every = np.ones(len(old), dtype=np.bool_)
+    return _Judged(None, _told(opened, mine, every, old, old, every), {})
 
 
-def _decided(opened: Opened, case: Case, rows: Rows | None) -> _Judged:
-    still: Counter[int] = Counter()
-    if case.narrow is not None:
-        still = opened.alike.actions(rows)
-        rows = _suspects(opened, case, case.narrow, rows)
-        still.subtract(opened.alike.actions(rows))
-    return _Judged(case, asked(opened, case, rows), still)
+def _decided(opened: Opened, case: Case, mine: Rows | None) -> _Judged:
+    rows = case.narrowed(opened, mine)
+    old, new = case.actions(opened, rows)
+    beyond = case.beyond(opened, rows)
+    other = old != new
+    if beyond is not None:
+        other |= beyond
+    if opened.part.several:
+        other |= opened.alike.numbers("of", rows) > 1
+    still = Counter({action: int(np.count_nonzero((old == action) & ~other)) for action in range(len(ACTIONS))})
+    if rows is not mine:
+        still = still + opened.alike.actions(mine) - opened.alike.actions(rows)
+    return _Judged(case, _told(opened, rows, other, old, new, beyond), still)
 
 
-def asked(opened: Opened, case: Case, rows: Rows | None) -> pl.DataFrame:
-    """These rows of a part, or all, with what is asked, and what both policies say."""
-    part = opened.part
-    names = case.columns | ({"of", *ID} if part.several else set())
-    frame = opened.columns(names, rows, case.made)
-    return case.judged(case.found(frame, opened.found, Among(rows, part.rows), unsure=part.unsure))
-
-
-def _suspects(opened: Opened, case: Case, narrow: pl.Expr, rows: Rows | None) -> Rows:
-    """Those of the rows that may be decided otherwise, and all inputs of decisions that have several."""
-    several = opened.part.several > 0
-    roots = {*narrow.meta.root_names(), *(("of",) if several else ())}
-    frame = opened.columns(roots, rows, {name: expr for name, expr in case.made.items() if name in roots})
-    which = frame.select_seq((narrow | (pl.col("of") > 1) if several else narrow).arg_true()).to_series().to_numpy()
-    return which if rows is None else rows[which]
+def _told(
+    opened: Opened, rows: Rows | None, which: Mask, old: Actions, new: Actions, beyond: Mask | None
+) -> pl.DataFrame:
+    """Of these rows, or of all, some with what both policies say of them."""
+    places = np.flatnonzero(which)
+    row = places.astype(np.uint32) if rows is None else rows[places]
+    odd = np.zeros(len(places), dtype=np.bool_) if beyond is None else beyond[places]
+    frame = pl.DataFrame({"row": row, "old": old[places], "new": new[places], "beyond": odd})
+    if not opened.part.several:
+        return frame
+    return frame.hstack([pl.Series("of", opened.alike.numbers("of", row)), *opened.ids(row).get_columns()])
 
 
 def _decisions(judged: Sequence[_Judged], *, several: bool) -> pl.DataFrame:
@@ -165,11 +166,7 @@ def _flips(opened: Opened, judged: Sequence[_Judged], flipped: pl.DataFrame) -> 
 
 def _why(opened: Opened, case: Case, frame: pl.DataFrame, which: pl.Expr) -> pl.DataFrame:
     """The reasons of some rows that are new, and those that are gone."""
-    evidence = case.evidence
-    there = pl.DataFrame([frame[name] for name in frame.columns if name == "row" or name in evidence])
-    flips = there[frame.select_seq(which.arg_true()).to_series()]
-    rest = opened.columns(evidence.difference(frame.columns), flips["row"].to_numpy())
-    return case.reasons(flips.hstack(rest.get_columns()[1:]))
+    return case.reasons(opened, frame.filter(which)["row"].to_numpy())
 
 
 def _surfaces(opened: Opened, rows: Rows) -> pl.Series:

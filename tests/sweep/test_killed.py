@@ -76,7 +76,7 @@ def test_a_killed_sweep_goes_on_where_it_was(tmp_path):
 
     store = Store(tmp_path / "var/sweep")
     _, _, third, fourth, *_ = sorted(store.load().parts, key=lambda part: part.day)
-    with never_read(store.file(third, ".alike.npy")), never_read(store.file(fourth, ".alike.npy")):
+    with never_read(store.file(third, ".index")), never_read(store.file(fourth, ".index")):
         command = [sys.executable, "-m", "gateway.cli", *words, "--config", str(tmp_path / "gateway.yaml")]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
             until = time.monotonic() + 120

@@ -1,0 +1,102 @@
+"""The strictest action that reasons lead to, row by row: each is looked for where it may be, not in every row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from gateway.domain import Action
+from gateway.sweep.judge import Key, Possible
+from gateway.sweep.layout import ACTIONS, Rows
+from gateway.sweep.opened import Opened
+from gateway.sweep.signals import any_of
+
+Actions = npt.NDArray[np.uint8]  # the numbers they have in ACTIONS
+_Asked = list[tuple[Action, Possible]]
+
+
+def strictest(opened: Opened, asked: Mapping[Key, Possible], rows: Rows | None) -> Actions:
+    """What they come to, of these rows or of all."""
+    of_kinds: _Asked = []
+    everywhere: _Asked = []
+    somewhere: _Asked = []
+    places: list[Rows] = []
+    told: list[tuple[Action, Rows]] = []
+    for (_, action), one in asked.items():
+        where = opened.where(one.where) if one.where is not None else None
+        if one.is_of_kinds:
+            of_kinds.append((action, one))
+        elif where is None:
+            everywhere.append((action, one))
+        elif one.exact:
+            told.append((action, where))
+        else:
+            somewhere.append((action, one))
+            places.append(where)
+    told += _looked_at(opened, everywhere, rows)
+    told += _looked_at(opened, somewhere, among(opened, places, rows))
+    return _joined(opened, _of_kinds(opened, of_kinds, rows), told, rows)
+
+
+def among(opened: Opened, places: Iterable[Rows], rows: Rows | None) -> Rows:
+    """All of these places, in order, as far as they are among the rows."""
+    inside = np.zeros(opened.part.rows, dtype=np.bool_)
+    for place in places:
+        inside[place] = True
+    return np.flatnonzero(inside).astype(np.uint32) if rows is None else rows[inside[rows]]
+
+
+def evidence(opened: Opened, asked: Iterable[Possible], rows: Rows | None) -> pl.DataFrame:
+    """What these ask for, of these rows or of all, and `row`."""
+    several = list(asked)
+    made = {name: one for each in several for name, one in each.made.items()}
+    found = {name: node for each in several for name, node in each.found.items()}
+    frame = opened.columns({name for each in several for name in each.columns}, rows, made)
+    outcomes = [opened.outcomes(node, frame[node.over.root], rows).alias(name) for name, node in found.items()]
+    return frame.hstack(outcomes)
+
+
+def _of_kinds(opened: Opened, asked: _Asked, rows: Rows | None) -> Actions:
+    """What is asked of each kind of row, once."""
+    if asked:
+        made = {name: one.expr for _, each in asked for name, one in each.made.items()}
+        columns = {name: pl.col(name) for _, each in asked for name in each.columns}
+        actions = _actions(opened.alike.asked({**columns, **made}), asked)
+        if actions.any():
+            return opened.alike.by_kind(actions, rows)
+    return np.zeros(opened.part.rows if rows is None else len(rows), dtype=np.uint8)
+
+
+def _looked_at(opened: Opened, asked: _Asked, rows: Rows | None) -> list[tuple[Action, Rows]]:
+    """Those of the rows in which one is true."""
+    if not asked or (rows is not None and not len(rows)):
+        return []
+    frame = evidence(opened, [one for _, one in asked], rows)
+    actions = _actions(frame, asked)
+    return [(action, frame["row"].to_numpy()[actions == n]) for n, action in enumerate(ACTIONS) if n]
+
+
+def _actions(frame: pl.DataFrame, asked: _Asked) -> Actions:
+    outcomes = {
+        action: any_of(one.outcome for led, one in asked if led is action).fill_null(False)
+        for action in dict.fromkeys(action for action, _ in asked)
+    }
+    told = frame.select_seq(**outcomes)
+    found = np.zeros(frame.height, dtype=np.uint8)
+    for action in outcomes:
+        np.maximum(found, told[action].to_numpy() * np.uint8(ACTIONS.index(action)), out=found)
+    return found
+
+
+def _joined(opened: Opened, said: Actions, told: Iterable[tuple[Action, Rows]], rows: Rows | None) -> Actions:
+    """What was said of each row, made stricter where more is told."""
+    for action, where in told:
+        number = np.uint8(ACTIONS.index(action))
+        if rows is None:
+            said[where] = np.maximum(said[where], number)
+        else:
+            np.maximum(said, opened.inside(where, rows) * number, out=said)
+    return said
