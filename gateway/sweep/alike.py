@@ -86,5 +86,5 @@ class Alike:
         return self._index.column(f"{_KIND}{name}").alias(name)
 
     def _of(self, rows: Rows | None) -> Numbers:
-        found: Numbers = self._place if rows is None else self._place[rows]
+        found: Numbers = self._place if rows is None else np.take(self._place, rows)
         return found

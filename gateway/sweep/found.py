@@ -31,10 +31,9 @@ def taken(mapped: Mapped, kind: str, what: pl.Expr) -> pl.LazyFrame:
     names = pl.DataFrame(columns).with_columns(pl.col("name").cast(pl.String), *nothing)
     starts = names["end"].shift(1, fill_value=0).alias("start")
     names = names.with_columns(starts).filter(pl.col("kind") == kind, what.fill_null(True))
-    pieces = [np.arange(start, end, dtype=np.uint32) for start, end in names.select("start", "end").rows()]
-    rows = np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.uint32)
+    pieces = [slice(*each) for each in names.select("start", "end").rows()]
     asked = {"row", *what.meta.root_names()}
-    found = [mapped.column(f"found.{name}", rows).alias(name) for name in _KEPT if name in asked]
+    found = [mapped.column(f"found.{name}", pieces).alias(name) for name in _KEPT if name in asked]
     if "name" in asked:
         which = np.repeat(np.arange(names.height, dtype=np.uint32), names["end"] - names["start"])
         found.append(names["name"].gather(pl.Series(which)))

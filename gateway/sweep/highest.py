@@ -54,4 +54,4 @@ class Highest:
             return None
         falling = self._index.array(f"scores.{slug}")
         many = len(falling) - np.searchsorted(falling[::-1], np.uint16(bound))
-        return self._index.array(f"rows.{slug}")[:many]
+        return self._index.array(f"rows.{slug}")[:many].astype(np.intp)

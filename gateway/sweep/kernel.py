@@ -14,7 +14,9 @@ from gateway.sweep.judge import Judge, Key, Possible, changed
 from gateway.sweep.layout import WORD, Rows
 from gateway.sweep.opened import Mask, Opened
 from gateway.sweep.signals import FALSE, any_of
-from gateway.sweep.strictest import Actions, among, evidence, strictest
+from gateway.sweep.strictest import Actions, evidence, strictest
+
+_BYTES = 8  # of a word
 
 Grid = npt.NDArray[np.bool_]  # a row each, and a column each name
 
@@ -70,7 +72,7 @@ class Case:
         known = [place for place in where if place is not None]
         if len(known) < len(where):
             return rows
-        return among(opened, [*known, opened.several], rows)
+        return opened.among([*known, opened.several], rows)
 
     def actions(self, opened: Opened, rows: Rows | None) -> tuple[Actions, Actions]:
         """What both policies say of these rows, or of all."""
@@ -138,8 +140,10 @@ def _grid(told: pl.DataFrame, names: Sequence[str]) -> Grid:
 def _listed(names: Sequence[str], which: Grid) -> pl.Series:
     """By row, those of the names that are true. Few rows differ in that: each list is made once."""
     bits = np.packbits(which, axis=1)
-    kinds: dict[bytes, int] = {}
-    place = [kinds.setdefault(kind, len(kinds)) for kind in bits.view(f"V{bits.shape[1]}").ravel().tolist()]
-    first = np.unique(place, return_index=True)[1]
-    lists = [sorted({name for name, true in zip(names, kind, strict=True) if true}) for kind in which[first]]
+    words = np.pad(bits, ((0, 0), (0, -bits.shape[1] % _BYTES))).view(np.uint64).T
+    first, place = np.unique(words[0], return_index=True, return_inverse=True)[1:]
+    for word in words[1:]:
+        number = np.unique(word, return_inverse=True)[1]
+        first, place = np.unique(place * len(which) + number, return_index=True, return_inverse=True)[1:]
+    lists = [sorted({name for name, true in zip(names, each, strict=True) if true}) for each in which[first]]
     return pl.Series(lists, dtype=pl.List(pl.String)).gather(place)

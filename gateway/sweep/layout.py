@@ -51,7 +51,7 @@ SHORT, UNSEEN = 1, 2  # in `gap`
 NOBODY, ALL, SOME = 0, 1, 2  # in `labels` and `hashes`
 WORD = 64
 
-Rows = npt.NDArray[np.uint32]  # places of rows in a part, in their order
+Rows = npt.NDArray[np.intp]  # places of rows in a part
 
 ID = ("id.time", "id.random")
 LABEL, HASH = "label", "hash"  # kinds of what was found

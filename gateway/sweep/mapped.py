@@ -24,6 +24,7 @@ _EVEN = 64  # a column begins at a multiple of so many bytes
 _LENGTH = 8  # bytes that say how long the heading is
 
 Array = npt.NDArray[Any]
+Which = Rows | list[slice] | None
 
 
 class _Place(Struct, frozen=True):
@@ -111,8 +112,8 @@ class Mapped:
         """Whether it is of texts, each of which is there once."""
         return name in self and self._places[name].words is not None
 
-    def column(self, name: str, rows: Rows | None = None) -> pl.Series:
-        """All of it, or these rows."""
+    def column(self, name: str, rows: Which = None) -> pl.Series:
+        """All of it, or these rows, or these pieces one after the other."""
         place = self._places[name]
         array = self.array(name, rows)
         if place.words is not None:
@@ -132,15 +133,17 @@ class Mapped:
         [name] = made.meta.root_names()
         return taken(self._said(name).to_frame().select(made).to_series(), self.array(name, rows))
 
-    def array(self, name: str, rows: Rows | None = None) -> Array:
+    def array(self, name: str, rows: Which = None) -> Array:
         """Its numbers, as they lie there."""
         place = self._places[name]
         return self._array(place.at, place, place.dtype, rows)
 
-    def _array(self, at: int, place: _Place, kind: npt.DTypeLike, rows: Rows | None) -> Array:
+    def _array(self, at: int, place: _Place, kind: npt.DTypeLike, rows: Which) -> Array:
         dtype = np.dtype(kind)
         array = self._bytes[self._start + at :][: place.many * dtype.itemsize].view(dtype)
-        return array if rows is None else array[rows]
+        if isinstance(rows, list):
+            return np.concatenate([array[:0], *(array[piece] for piece in rows)])
+        return array if rows is None else np.take(array, rows)
 
     def _said(self, name: str) -> pl.Series:
         place = self._places[name]

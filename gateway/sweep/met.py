@@ -12,11 +12,10 @@ from gateway.policy.cel.typed import Always, And, Condition, Field, Holds, Not, 
 from gateway.policy.cel.vocabulary import HASHES, LABELS
 from gateway.policy.compile.columns import Columns
 from gateway.policy.compile.polars import expression
-from gateway.sweep.layout import ALL, HASH, LABEL, Rows
+from gateway.sweep.layout import HASH, LABEL, Rows
 
 KIND_OF = {LABELS: LABEL, HASHES: HASH}  # by what a rule calls them
 Things = Callable[[str, pl.Expr], pl.LazyFrame]
-_YES, _MAYBE = 1, 2
 
 
 @dataclass(frozen=True)
@@ -25,20 +24,6 @@ class Found:
 
     true: Rows
     unknown: Rows
-
-    def outcomes(self, states: pl.Series, rows: Rows | None, of: int, *, once: bool) -> pl.Series:
-        """Of each row, or of these of so many. `states` says who looked at it (layout.py).
-
-        Where not all looked, one more may be there: that spoils "only one", and what was seen is there all the same.
-        """
-        told = np.zeros(of, dtype=np.uint8)
-        told[self.unknown], told[self.true] = _MAYBE, _YES
-        here, looked = told if rows is None else told[rows], states == ALL
-        if not self.unknown.size and looked.all():
-            return pl.Series(here.view(np.bool_))
-        seen = pl.Series(here)
-        true = (seen == _YES) & looked if once else seen == _YES
-        return pl.select(pl.when(true).then(True).when((seen == 0) & looked).then(False)).to_series()
 
 
 def met(node: Some, things: Things, *, unsure: bool) -> Found:
@@ -58,7 +43,7 @@ def met(node: Some, things: Things, *, unsure: bool) -> Found:
 
 
 def _rows(things: pl.LazyFrame) -> Rows:
-    return things.select("row").collect()["row"].to_numpy()
+    return things.select("row").collect()["row"].to_numpy().astype(np.intp)
 
 
 def _once(met: pl.LazyFrame) -> Found:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -13,7 +14,7 @@ from gateway.policy.cel.typed import Some
 from gateway.sweep import found, scores
 from gateway.sweep.alike import Alike
 from gateway.sweep.highest import Highest
-from gateway.sweep.layout import ID, Rows, is_alike
+from gateway.sweep.layout import ALL, ID, Rows, is_alike
 from gateway.sweep.manifest import CACHE, INDEX, Part, Store
 from gateway.sweep.mapped import Mapped
 from gateway.sweep.met import Found, met
@@ -21,7 +22,7 @@ from gateway.sweep.where import Both, Either, High, Made, Met, Where
 
 Mask = npt.NDArray[np.bool_]  # by row of the part
 
-_NO_ROWS = np.zeros(0, dtype=np.uint32)
+_NO_ROWS = np.zeros(0, dtype=np.intp)
 
 
 class Opened:
@@ -70,8 +71,17 @@ class Opened:
         return pl.DataFrame(self._ids(rows))
 
     def outcomes(self, node: Some, states: pl.Series, rows: Rows | None) -> pl.Series:
-        """Whether something found meets the condition, of all rows or of these. `states` says who looked there."""
-        return self._met_by(node).outcomes(states, rows, self.part.rows, once=node.once)
+        """Whether something found meets the condition, of all rows or of these. `states` says who looked there.
+
+        Where not all looked, one more may be there: that spoils "only one", and what was seen is there all the same.
+        """
+        found, looked = self._met_by(node), states == ALL
+        seen = pl.Series(self.inside(found.true, rows))
+        if not found.unknown.size and looked.all():
+            return seen
+        maybe = pl.Series(self.inside(found.unknown, rows))
+        true, false = (seen & looked if node.once else seen), ~(seen | maybe) & looked
+        return pl.select(pl.when(true).then(True).when(false).then(False)).to_series()
 
     def _text(self, made: pl.Expr) -> bool:
         """Whether it is made of one column of texts that are told once."""
@@ -120,26 +130,33 @@ class Opened:
             case Both(parts=parts):
                 return min((rows for part in parts if (rows := self.where(part)) is not None), key=len, default=None)
 
-    def inside(self, where: Rows, rows: Rows | None = None) -> Mask:
-        """Of all rows, or of these, whether they are among the others."""
-        if rows is None:
-            inside = np.zeros(self.part.rows, dtype=np.bool_)
-            inside[where] = True
-            return inside
-        self._nowhere[where] = True
-        found: Mask = self._nowhere[rows]
-        self._nowhere[where] = False
-        return found
+    def inside(self, where: Rows, rows: Rows | None) -> Mask:
+        """Of these rows, or of all, whether they are among the others."""
+        with self._marked([where]) as marks:
+            return marks.copy() if rows is None else marks[rows]
+
+    def among(self, places: Collection[Rows], rows: Rows | None) -> Rows:
+        """All of these places, in order, as far as they are among the rows."""
+        with self._marked(places) as marks:
+            return np.flatnonzero(marks) if rows is None else rows[marks[rows]]
+
+    @contextmanager
+    def _marked(self, places: Collection[Rows]) -> Iterator[Mask]:
+        """By row, whether it is in one of these. Wiped afterwards: new memory would cost more."""
+        for place in places:
+            self._marks[place] = True
+        yield self._marks
+        for place in places:
+            self._marks[place] = False
 
     @cached_property
-    def _nowhere(self) -> Mask:
-        """False of every row: made once, for a new page of memory costs more than to wipe what was written."""
+    def _marks(self) -> Mask:
         return np.zeros(self.part.rows, dtype=np.bool_)
 
     @cached_property
     def several(self) -> Rows:
         """Rows of decisions that have other inputs too."""
-        return np.flatnonzero(self.alike.numbers("of") > 1).astype(np.uint32) if self.part.several else _NO_ROWS
+        return np.flatnonzero(self.alike.numbers("of") > 1) if self.part.several else _NO_ROWS
 
     @cached_property
     def _highest(self) -> Highest:
@@ -160,4 +177,4 @@ class Opened:
 @lru_cache(maxsize=1)
 def _all(rows: int) -> Rows:
     """Every place in a part. Most parts have as many."""
-    return np.arange(rows, dtype=np.uint32)
+    return np.arange(rows)

@@ -22,8 +22,6 @@ def strictest(opened: Opened, asked: Mapping[Key, Possible], rows: Rows | None) 
     """What they come to, of these rows or of all."""
     of_kinds: _Asked = []
     everywhere: _Asked = []
-    somewhere: _Asked = []
-    places: list[Rows] = []
     told: list[tuple[Action, Rows]] = []
     for (_, action), one in asked.items():
         where = opened.where(one.where) if one.where is not None else None
@@ -34,19 +32,9 @@ def strictest(opened: Opened, asked: Mapping[Key, Possible], rows: Rows | None) 
         elif one.exact:
             told.append((action, where))
         else:
-            somewhere.append((action, one))
-            places.append(where)
+            told += _looked_at(opened, [(action, one)], opened.among([where], rows))
     told += _looked_at(opened, everywhere, rows)
-    told += _looked_at(opened, somewhere, among(opened, places, rows))
     return _joined(opened, _of_kinds(opened, of_kinds, rows), told, rows)
-
-
-def among(opened: Opened, places: Iterable[Rows], rows: Rows | None) -> Rows:
-    """All of these places, in order, as far as they are among the rows."""
-    inside = np.zeros(opened.part.rows, dtype=np.bool_)
-    for place in places:
-        inside[place] = True
-    return np.flatnonzero(inside).astype(np.uint32) if rows is None else rows[inside[rows]]
 
 
 def evidence(opened: Opened, asked: Iterable[Possible], rows: Rows | None) -> pl.DataFrame:
@@ -93,10 +81,7 @@ def _actions(frame: pl.DataFrame, asked: _Asked) -> Actions:
 
 def _joined(opened: Opened, said: Actions, told: Iterable[tuple[Action, Rows]], rows: Rows | None) -> Actions:
     """What was said of each row, made stricter where more is told."""
-    for action, where in told:
-        number = np.uint8(ACTIONS.index(action))
-        if rows is None:
-            said[where] = np.maximum(said[where], number)
-        else:
-            np.maximum(said, opened.inside(where, rows) * number, out=said)
-    return said
+    more = np.zeros_like(said)
+    for action, where in sorted(told, key=lambda one: ACTIONS.index(one[0])):
+        more[where if rows is None else opened.inside(where, rows)] = ACTIONS.index(action)
+    return np.maximum(said, more, out=said)

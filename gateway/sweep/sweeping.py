@@ -79,7 +79,7 @@ def _judged(opened: Opened, plan: Plan) -> Iterator[_Judged]:
         if len(distinct) > 1:
             own = opened.alike.of_groups((group for group, which in asked if which is case), opened.part.columns)
             mine = own if chosen is None else own & chosen
-        rows = None if mine is None else np.flatnonzero(mine).astype(np.uint32)
+        rows = None if mine is None else np.flatnonzero(mine)
         yield _undecided(opened, rows) if case is None else _decided(opened, case, rows)
 
 
@@ -108,10 +108,15 @@ def _decided(opened: Opened, case: Case, mine: Rows | None) -> _Judged:
         other |= beyond
     if opened.part.several:
         other |= opened.alike.numbers("of", rows) > 1
-    still = Counter({action: int(np.count_nonzero((old == action) & ~other)) for action in range(len(ACTIONS))})
+    told = _told(opened, rows, other, old, new, beyond)
+    still = _counted(old) - _counted(told["old"].to_numpy())
     if rows is not mine:
-        still = still + opened.alike.actions(mine) - opened.alike.actions(rows)
-    return _Judged(case, _told(opened, rows, other, old, new, beyond), still)
+        still += opened.alike.actions(mine) - opened.alike.actions(rows)
+    return _Judged(case, told, still)
+
+
+def _counted(actions: Actions) -> Counter[int]:
+    return Counter({action: int(np.count_nonzero(actions == action)) for action in range(len(ACTIONS))})
 
 
 def _told(
@@ -119,7 +124,7 @@ def _told(
 ) -> pl.DataFrame:
     """Of these rows, or of all, some with what both policies say of them."""
     places = np.flatnonzero(which)
-    row = places.astype(np.uint32) if rows is None else rows[places]
+    row = places if rows is None else rows[places]
     odd = np.zeros(len(places), dtype=np.bool_) if beyond is None else beyond[places]
     frame = pl.DataFrame({"row": row, "old": old[places], "new": new[places], "beyond": odd})
     if not opened.part.several:
