@@ -174,7 +174,7 @@ class CacheSettings(Settings):
 
     enabled: bool = True
     ttl: Duration = 600.0
-    size: Size = 16_000_000
+    size: Size = 8_000_000
 
 
 class CanarySettings(Settings):

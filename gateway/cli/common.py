@@ -15,8 +15,8 @@ from gateway import paths, registry
 from gateway.config import Config, load_config
 from gateway.errors import ConfigError
 
-stdout = Console()
-stderr = Console(stderr=True)
+stdout = Console(emoji=False)  # there are none, and their list is 2 MB of every process
+stderr = Console(stderr=True, emoji=False)
 
 ConfigOption = Annotated[
     Path | None,

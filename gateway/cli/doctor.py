@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
-import PIL
 import typer
-from PIL import features
 from rich.table import Table
 
 from gateway.canaries.verdict import Verdict, worst
@@ -72,6 +71,7 @@ def _disabled(config: Config) -> list[dict[str, Any]]:
 
 
 def _checks(service: Service) -> list[dict[str, Any]]:
+    features = import_module("PIL.features")  # which is loaded here only: the decoders have their own
     webp = features.version("webp") or "0"
     fetch = service.config.fetch
     exceptions = [*map(str, fetch.allow_networks), *fetch.allow_hosts, *map(str, fetch.allow_ports)]
@@ -88,7 +88,7 @@ def _checks(service: Service) -> list[dict[str, Any]]:
         {
             "name": "images",
             "ok": tuple(int(part) for part in webp.split(".")[:3]) >= _LEAST_WEBP,
-            "detail": f"Pillow {PIL.__version__}, libjpeg {features.version('jpg')}, libwebp {webp}",
+            "detail": f"Pillow {features.version('pil')}, libjpeg {features.version('jpg')}, libwebp {webp}",
         },
     ]
 

@@ -13,12 +13,12 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.table import Table
 from sqlalchemy import insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.cli.common import ConfigOption, JsonOption, configuration, print_json, stderr, stdout
 from gateway.config import Config
 from gateway.errors import BadContent
 from gateway.store.database import Database
+from gateway.store.reader import Statements
 from gateway.store.tables import api_keys
 from gateway.units import rate
 from gateway.web.auth import Role, digest
@@ -78,10 +78,10 @@ def create(
     limits = {"rate_limit": rate_limit, "daily_spend": daily_spend, "priority": priority.value}
     row = {"name": name, "tenant": tenant, "roles": roles, "hash": digest(key), "created_at": time.time(), **limits}
 
-    async def add(connection: AsyncConnection) -> None:
+    async def add(connection: Statements) -> None:
         if (await connection.execute(select(api_keys.c.name).where(api_keys.c.name == name))).first():
             raise BadContent("name_taken", f"There already is a key named '{name}'.", hint="Choose another name.")
-        await connection.execute(insert(api_keys).values(**row))
+        await connection.change(insert(api_keys).values(**row))
 
     _run(settings, add)
     if as_json:
@@ -104,7 +104,7 @@ def list_keys(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """
     settings = configuration(config)
 
-    async def read(connection: AsyncConnection) -> list[Any]:
+    async def read(connection: Statements) -> list[Any]:
         return list((await connection.execute(select(api_keys).order_by(api_keys.c.created_at))).all())
 
     fixed = [
@@ -163,9 +163,9 @@ def revoke(name: _NameArgument, config: ConfigOption = None, as_json: JsonOption
     """
     settings = configuration(config)
 
-    async def end(connection: AsyncConnection) -> int:
+    async def end(connection: Statements) -> int:
         good = (api_keys.c.name == name) & api_keys.c.revoked_at.is_(None)
-        return (await connection.execute(update(api_keys).where(good).values(revoked_at=time.time()))).rowcount
+        return await connection.change(update(api_keys).where(good).values(revoked_at=time.time()))
 
     if not _run(settings, end):
         hint = "`modgate keys list` shows them; one that stands in the configuration is removed there."
@@ -176,7 +176,7 @@ def revoke(name: _NameArgument, config: ConfigOption = None, as_json: JsonOption
         stdout.print(f"{name} is revoked.", highlight=False, soft_wrap=True)
 
 
-def _run(config: Config, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+def _run(config: Config, work: Callable[[Statements], Awaitable[T]]) -> T:
     async def run() -> T:
         database = await Database.open(config.storage.dir)
         try:

@@ -12,7 +12,7 @@ from gateway.domain import Modality, Reading
 Key = tuple[str | Modality, ...]  # tenant, provider, the modalities asked about, and the digest of each input
 
 _PER_ENTRY = 500  # bytes besides what was said, about
-_WRITE, _READ = Encoder().encode, Decoder(Reading).decode
+_WRITE_INTO, _READ = Encoder().encode_into, Decoder(Reading).decode
 
 
 class _Remembered(Struct, frozen=True):
@@ -35,6 +35,7 @@ class Memory:
         self._most = most
         self._held: OrderedDict[Key, _Remembered] = OrderedDict()
         self._size = 0
+        self._written = bytearray()  # what `encode` gives keeps the room it was written in, up to half of it empty
 
     def get(self, key: Key, now: float) -> Reading | None:
         """What was said, if it is still good."""
@@ -47,9 +48,10 @@ class Memory:
     def set(self, key: Key, reading: Reading, now: float, left: float | None = None) -> None:
         """Remember it, for `left` seconds where it is not new, and forget those nobody asked for longest."""
         try:
-            packed = _WRITE(reading)
+            _WRITE_INTO(reading, self._written)
         except UnicodeEncodeError:  # half a surrogate pair in a vendor's word: not to be written
             return
+        packed = bytes(self._written)
         self._forget(key)
         self._held[key] = _Remembered(packed, now + (self._ttl if left is None else left))
         self._size += len(packed) + _PER_ENTRY

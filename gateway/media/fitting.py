@@ -16,10 +16,10 @@ from msgspec.structs import replace
 
 from gateway.domain import Content, Fitted, Image, Needs, View
 from gateway.errors import Overloaded, RequestError, VendorRejected, VendorThrottled, VendorTimeout
+from gateway.media.orders import refit
 from gateway.media.outbox import Outbox
 from gateway.media.plan import suits
 from gateway.media.pool import DecodePool
-from gateway.media.refit import refit
 
 GRACE = 5.0  # seconds past the deadline that an address is good for, should the processes' clocks differ
 

@@ -9,9 +9,8 @@ from hashlib import sha256
 from gateway.domain import Image, Pdq
 from gateway.errors import TooLarge
 from gateway.media.inspect import sniff
-from gateway.media.normalise import Normalised, normalise
+from gateway.media.orders import Normalised, normalise, print_of
 from gateway.media.pool import DecodePool
-from gateway.media.prints import print_of
 
 
 async def guard_image(

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import blake2b
 from io import BytesIO
 from typing import Any
@@ -30,12 +29,14 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from gateway.domain import View
 from gateway.media.inspect import MAX_PIXELS, Survey, check_size, survey
+from gateway.media.orders import Normalised
 
 MAX_SIDE = 2_048
 QUALITY = 90
 SAMPLED = frozenset({0, 1, 2, 5, 10, 20, 40, 80})  # frames of an animation that become views, besides the last
 MAX_SCANNED = 100  # frames decoded at most
 MAX_SCANNED_PIXELS = 100_000_000  # of all frames together: about 2 s of work
+_BAND = 256  # rows that are resized together
 NOTICEABLE = 48  # difference, of 255 and in the mean over 1/64 of the picture, that makes two pictures of one
 
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
@@ -57,16 +58,6 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Normalised:
-    """`frames` are those in the file, `unseen` those that no view shows."""
-
-    views: tuple[View, ...]
-    source_type: str
-    frames: int
-    unseen: int
 
 
 def normalise(data: bytes, max_side: int = MAX_SIDE) -> Normalised:
@@ -142,7 +133,19 @@ def _shrunk(image: Image.Image, max_side: int) -> Image.Image:
         return image
     if image.mode == "RGBA":  # weighed by alpha, so what is invisible does not bleed in
         return image.convert("RGBa").resize(size, Image.Resampling.BICUBIC, reducing_gap=1.0).convert("RGBA")
-    return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=1.0)
+    if image.height >= 2 * size[1]:  # it is halved first, or more, and that is small
+        return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=1.0)
+    return _in_bands(image, size)
+
+
+def _in_bands(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Resized some rows at a time: Pillow keeps all that is half done, which here is as much as the picture itself."""
+    small, step = Image.new(image.mode, size), image.height / size[1]
+    for top in range(0, size[1], _BAND):
+        bottom = min(size[1], top + _BAND)
+        rows = (0, top * step, image.width, min(image.height, bottom * step))
+        small.paste(image.resize((size[0], bottom - top), Image.Resampling.BICUBIC, rows), (0, top))
+    return small
 
 
 def _fitting(size: tuple[int, int], max_side: int) -> tuple[int, int]:

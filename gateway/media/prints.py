@@ -12,7 +12,8 @@ from io import BytesIO
 from PIL import Image
 
 from gateway.domain import Pdq, View
-from gateway.media.normalise import Normalised, normalise
+from gateway.media.normalise import normalise
+from gateway.media.orders import Normalised
 
 _SIDE = 256  # pixels a side at least, where there are as many: a JPEG is decoded at 1/2, 1/4 or 1/8 at little cost
 

@@ -1,6 +1,6 @@
 """The embedded database: one SQLite file in WAL mode, brought up to date when it is opened.
 
-Reads go through SQLAlchemy's async engine. Writes go through one thread (see commit.py), so that the hops between
+Queries go through a few threads (see reader.py). Writes go through one thread (see commit.py), so that the hops between
 threads are paid once a batch and not once a statement.
 """
 
@@ -14,18 +14,18 @@ from typing import Any
 
 from sqlalchemy import Engine, Table
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.errors import ConfigError
 from gateway.store.commit import GroupCommit, Row
 from gateway.store.engine import open_engine, open_reader
+from gateway.store.reader import Reader
 from gateway.store.schema import MigrationError, bring_up_to_date
 
 
 class Database:
-    """`writer.put(table, row)` returns once the row is on disk; `reader` is an async engine for queries."""
+    """`writer.put(table, row)` returns once the row is on disk; `reader` is for queries."""
 
-    def __init__(self, reader: AsyncEngine, engine: Engine):
+    def __init__(self, reader: Reader, engine: Engine):
         self.reader = reader
         self._engine = engine
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="modgate-commit")
@@ -48,7 +48,7 @@ class Database:
     async def close(self) -> None:
         """Write what is waiting, then close."""
         await self.writer.close()
-        await self.reader.dispose()
+        await self.reader.close()
         await asyncio.to_thread(self._shut)
 
     async def _commit(self, batch: list[Row]) -> None:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Table, delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from gateway.store.reader import Reader, Statements
 from gateway.store.tables import debt_contents, debts
 
 _AT_ONCE = 10_000  # names in one statement; SQLite takes 32,766
@@ -40,20 +40,20 @@ class Tally:
 class Debts:
     """`tally` is as of the last `refresh`, and what was expected since."""
 
-    def __init__(self, engine: AsyncEngine):
-        self._engine = engine
+    def __init__(self, reader: Reader):
+        self._reader = reader
         self._owner = secrets.token_hex(8)
         self.tally = Tally()
 
     async def refresh(self) -> None:
         columns = (func.count(), func.sum(debts.c.size), func.min(debts.c.created_at), func.min(debts.c.risk))
-        async with self._engine.connect() as connection:
+        async with self._reader.connect() as connection:
             count, size, oldest, least = (await connection.execute(select(*columns).select_from(debts))).one()
         self.tally = Tally(count, size or 0, oldest, least)
 
     async def lacking(self) -> list[str]:
         """Who is waited for: one entry for each set of them."""
-        async with self._engine.connect() as connection:
+        async with self._reader.connect() as connection:
             return list((await connection.execute(select(debts.c.lacking).distinct())).scalars())
 
     async def claim(self, lacking: Collection[str], most: int) -> list[Row[Any]]:
@@ -63,22 +63,22 @@ class Debts:
         order = (debts.c.risk.desc(), debts.c.created_at)
         chosen = select(debts.c.decision_id).where(free).order_by(*order).limit(most)
         ours = {"owner": self._owner, "lease_until": now + LEASE, "tries": debts.c.tries + 1}
-        async with self._engine.begin() as connection:
-            await connection.execute(update(debts).where(debts.c.decision_id.in_(chosen)).values(**ours))
+        async with self._reader.begin() as connection:
+            await connection.change(update(debts).where(debts.c.decision_id.in_(chosen)).values(**ours))
             claimed = select(debts).where(debts.c.owner == self._owner, debts.c.lease_until == ours["lease_until"])
             return list((await connection.execute(claimed.order_by(*order))).all())
 
     async def content(self, id: str) -> bytes | None:
         query = select(debt_contents.c.content).where(debt_contents.c.decision_id == id)
-        async with self._engine.connect() as connection:
+        async with self._reader.connect() as connection:
             return (await connection.execute(query)).scalar_one_or_none()
 
     async def settle(self, id: str, rows: Sequence[tuple[Table, dict[str, Any]]] = ()) -> bool:
         """Its end, content and all, together with what came of it. False where the claim is no longer ours."""
-        async with self._engine.begin() as connection:
-            if not (await connection.execute(delete(debts).where(self._is_ours(id)))).rowcount:
+        async with self._reader.begin() as connection:
+            if not await connection.change(delete(debts).where(self._is_ours(id))):
                 return False
-            await connection.execute(delete(debt_contents).where(debt_contents.c.decision_id == id))
+            await connection.change(delete(debt_contents).where(debt_contents.c.decision_id == id))
             await _insert(connection, rows)
             return True
 
@@ -87,43 +87,43 @@ class Debts:
     ) -> None:
         """It stays owed, until later; together with what came of this look."""
         later = {"lacking": lacking, "due_at": due_at, "lease_until": 0.0}
-        async with self._engine.begin() as connection:
-            if (await connection.execute(update(debts).where(self._is_ours(id)).values(**later))).rowcount:
+        async with self._reader.begin() as connection:
+            if await connection.change(update(debts).where(self._is_ours(id)).values(**later)):
                 await _insert(connection, rows)
 
     async def give_back(self) -> None:
         """Whatever is claimed by us is anybody's again."""
-        async with self._engine.begin() as connection:
-            await connection.execute(update(debts).where(debts.c.owner == self._owner).values(lease_until=0.0))
+        async with self._reader.begin() as connection:
+            await connection.change(update(debts).where(debts.c.owner == self._owner).values(lease_until=0.0))
 
     async def expire(self, before: float) -> int:
         """Drop those older than that; how many there were."""
-        async with self._engine.begin() as connection:
+        async with self._reader.begin() as connection:
             return await _drop(connection, debts.c.created_at < before)
 
     async def trim(self, most: int, size: int) -> int:
         """Drop the least risky beyond so many and so many bytes, the newest first; how many there were."""
         query = select(debts.c.decision_id, debts.c.size).order_by(debts.c.risk.desc(), debts.c.created_at)
-        async with self._engine.connect() as connection:
+        async with self._reader.connect() as connection:
             rows = (await connection.execute(query)).all()
         total, beyond = 0, []
         for place, row in enumerate(rows):
             total += row.size
             if place >= most or total > size:
                 beyond.append(row.decision_id)
-        async with self._engine.begin() as connection:
+        async with self._reader.begin() as connection:
             return await _drop(connection, debts.c.decision_id.in_(beyond[:_AT_ONCE]))
 
     def _is_ours(self, id: str) -> ColumnElement[bool]:
         return (debts.c.decision_id == id) & (debts.c.owner == self._owner) & (debts.c.lease_until > time.time())
 
 
-async def _insert(connection: AsyncConnection, rows: Sequence[tuple[Table, dict[str, Any]]]) -> None:
+async def _insert(connection: Statements, rows: Sequence[tuple[Table, dict[str, Any]]]) -> None:
     for table, row in rows:
-        await connection.execute(insert(table).values(**row))
+        await connection.change(insert(table).values(**row))
 
 
-async def _drop(connection: AsyncConnection, which: ColumnElement[bool]) -> int:
+async def _drop(connection: Statements, which: ColumnElement[bool]) -> int:
     gone = select(debts.c.decision_id).where(which)
-    await connection.execute(delete(debt_contents).where(debt_contents.c.decision_id.in_(gone)))
-    return (await connection.execute(delete(debts).where(which))).rowcount
+    await connection.change(delete(debt_contents).where(debt_contents.c.decision_id.in_(gone)))
+    return await connection.change(delete(debts).where(which))

@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.errors import Conflict, Overloaded
+from gateway.store.reader import Reader, Statements
 from gateway.store.tables import replays
 
 KEPT = 86_400.0  # seconds a key is remembered
@@ -27,8 +27,8 @@ class Replays:
     Each raises Overloaded where the database cannot be written to.
     """
 
-    def __init__(self, engine: AsyncEngine):
-        self._engine = engine
+    def __init__(self, reader: Reader):
+        self._reader = reader
 
     async def claim(self, tenant: str, key: str, fingerprint: str) -> bytes | None:
         """The answer given before, or None where the work is now ours to do.
@@ -36,11 +36,11 @@ class Replays:
         Raises Conflict where the key was used for another request, or the first one is still under way.
         """
         async with self._writing() as connection:
-            await connection.execute(delete(replays).where(replays.c.created_at < time.time() - KEPT))
+            await connection.change(delete(replays).where(replays.c.created_at < time.time() - KEPT))
         try:
             async with self._writing() as connection:
                 row = {"tenant": tenant, "key": key, "fingerprint": fingerprint, "created_at": time.time()}
-                await connection.execute(insert(replays).values(**row))
+                await connection.change(insert(replays).values(**row))
         except IntegrityError:
             async with self._writing() as connection:
                 return await self._again(connection, tenant, key, fingerprint)
@@ -49,17 +49,17 @@ class Replays:
     async def keep(self, tenant: str, key: str, answer: bytes) -> None:
         """Remember what was answered."""
         async with self._writing() as connection:
-            await connection.execute(update(replays).where(_is(tenant, key)).values(answer=answer))
+            await connection.change(update(replays).where(_is(tenant, key)).values(answer=answer))
 
     async def release(self, tenant: str, key: str) -> None:
         """Forget the key: the request failed, and may be sent again."""
         async with self._writing() as connection:
-            await connection.execute(delete(replays).where(_is(tenant, key)))
+            await connection.change(delete(replays).where(_is(tenant, key)))
 
     @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+    async def _writing(self) -> AsyncIterator[Statements]:
         try:
-            async with self._engine.begin() as connection:
+            async with self._reader.begin() as connection:
                 yield connection
         except IntegrityError:  # the key is taken: not the database's fault
             raise
@@ -71,7 +71,7 @@ class Replays:
                 retry_after=2,
             ) from error
 
-    async def _again(self, connection: AsyncConnection, tenant: str, key: str, fingerprint: str) -> bytes | None:
+    async def _again(self, connection: Statements, tenant: str, key: str, fingerprint: str) -> bytes | None:
         known = (await connection.execute(select(replays).where(_is(tenant, key)))).one_or_none()
         if known is None or known.fingerprint != fingerprint:
             raise Conflict(
@@ -88,7 +88,7 @@ class Replays:
                 "The first request with this Idempotency-Key is still under way.",
                 hint="Wait a moment and send it again.",
             )
-        await connection.execute(update(replays).where(_is(tenant, key)).values(created_at=time.time()))
+        await connection.change(update(replays).where(_is(tenant, key)).values(created_at=time.time()))
         return None
 
 

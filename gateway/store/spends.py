@@ -11,8 +11,8 @@ import time
 from collections import defaultdict
 
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gateway.store.reader import Reader
 from gateway.store.tables import spends
 
 _DAY = 86_400  # seconds
@@ -26,8 +26,8 @@ def until_tomorrow(now: float) -> float:
 class Spends:
     """`add` and `today` never wait; `sync` now and then, and once `close`. Days are those of UTC."""
 
-    def __init__(self, engine: AsyncEngine):
-        self._engine = engine
+    def __init__(self, reader: Reader):
+        self._reader = reader
         self._writer = secrets.token_hex(8)
         self._mine: defaultdict[tuple[int, str], float] = defaultdict(float)
         self._unwritten: set[tuple[int, str]] = set()
@@ -55,14 +55,14 @@ class Spends:
             raise
 
     async def _write(self, unwritten: set[tuple[int, str]]) -> None:
-        async with self._engine.begin() as connection:
-            await connection.execute(delete(spends).where(spends.c.day < _today() - 1))
+        async with self._reader.begin() as connection:
+            await connection.change(delete(spends).where(spends.c.day < _today() - 1))
             for day, key in unwritten:
                 amount = self._mine[day, key]
-                known = await connection.execute(update(spends).where(self._is(day, key)).values(amount=amount))
-                if not known.rowcount:
+                known = await connection.change(update(spends).where(self._is(day, key)).values(amount=amount))
+                if not known:
                     row = {"day": day, "key": key, "writer": self._writer, "amount": amount}
-                    await connection.execute(insert(spends).values(**row))
+                    await connection.change(insert(spends).values(**row))
         for old in [kept for kept in self._mine if kept[0] < _today() - 1]:
             del self._mine[old]
 
@@ -72,7 +72,7 @@ class Spends:
             .where(spends.c.day == day, spends.c.writer != self._writer)
             .group_by(spends.c.key)
         )
-        async with self._engine.connect() as connection:
+        async with self._reader.connect() as connection:
             rows = (await connection.execute(query)).all()
         self._others = {(day, key): amount for key, amount in rows}
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 from sqlalchemy import Row, insert, literal, select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gateway.store.reader import Reader
 from gateway.store.tables import policy_versions
 
 _TOLD = [column for column in policy_versions.c if column.name not in ("source", "lists")]
@@ -33,8 +33,8 @@ class Activation:
 class Versions:
     """All of these raise SQLAlchemyError where the database does not answer."""
 
-    def __init__(self, engine: AsyncEngine):
-        self._engine = engine
+    def __init__(self, reader: Reader):
+        self._reader = reader
 
     async def keep(self, activation: Activation, by: str) -> bool:
         """Write it down, unless it is what this file was in this role already: several processes see it come."""
@@ -50,20 +50,19 @@ class Versions:
         new = select(*(literal(value, table.c[name].type) for name, value in row.items())).where(
             newest.is_distinct_from(activation.hash)
         )
-        async with self._engine.begin() as connection:
-            done = await connection.execute(insert(table).from_select(list(row), new))
-        return bool(done.rowcount)
+        async with self._reader.begin() as connection:
+            return bool(await connection.change(insert(table).from_select(list(row), new)))
 
     async def newest(self, most: int) -> Sequence[Row[Any]]:
         """The last ones, without their source."""
         query = select(*_TOLD).order_by(policy_versions.c.id.desc()).limit(most)
-        async with self._engine.connect() as connection:
+        async with self._reader.connect() as connection:
             return (await connection.execute(query)).all()
 
     async def of(self, hash: str) -> Sequence[Row[Any]]:
         """All times this version came into force, the newest first, with its source."""
         query = select(policy_versions).where(policy_versions.c.hash == hash).order_by(policy_versions.c.id.desc())
-        async with self._engine.connect() as connection:
+        async with self._reader.connect() as connection:
             return (await connection.execute(query)).all()
 
 

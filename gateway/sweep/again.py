@@ -8,13 +8,13 @@ from typing import Any
 
 import polars as pl
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain import Decision
 from gateway.policy.decide import decide
 from gateway.policy.policy import Policy
 from gateway.record import Record, from_json
 from gateway.replay import Sees, facts_of
+from gateway.store.reader import Reader
 from gateway.store.tables import decisions
 from gateway.sweep.layout import ACTIONS, ID, id_of, numbers_of
 from gateway.sweep.question import Question
@@ -23,7 +23,7 @@ from gateway.sweep.sweeping import FLIPS, Swept
 _PAGE = 500
 
 
-async def with_slow(swept: Swept, reader: AsyncEngine, question: Question, sees: Sees) -> tuple[Swept, int]:
+async def with_slow(swept: Swept, reader: Reader, question: Question, sees: Sees) -> tuple[Swept, int]:
     """The same with them decided, and how many of them are in the database no more: of those nothing is said."""
     ids = [id_of(*numbers) for numbers in swept.slow]
     judged: list[dict[str, Any]] = []

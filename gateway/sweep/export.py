@@ -15,11 +15,11 @@ from typing import Any
 import polars as pl
 from pydantic import ValidationError
 from sqlalchemy import func, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.policy.policy import Policy
 from gateway.record import from_json
 from gateway.replay import Sees
+from gateway.store.reader import Reader
 from gateway.store.tables import decisions
 from gateway.sweep import parts
 from gateway.sweep.layout import FOUND, numbers_of
@@ -37,7 +37,7 @@ Told = Callable[[int, int], None]  # how many are done, of how many
 class Export:
     """Opened on a store that is locked. `everything` is of rows.py, `fields` what is kept of context."""
 
-    def __init__(self, reader: AsyncEngine, store: Store, everything: Policy, fields: Collection[str]):
+    def __init__(self, reader: Reader, store: Store, everything: Policy, fields: Collection[str]):
         self._reader = reader
         self._store = store
         self._everything = everything

@@ -15,8 +15,8 @@ from pathlib import Path
 import orjson
 import polars as pl
 from pydantic import TypeAdapter
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gateway.store.reader import Reader
 from gateway.sweep.again import with_slow
 from gateway.sweep.layout import ACTIONS, id_of
 from gateway.sweep.manifest import Part, Store, replace
@@ -49,7 +49,7 @@ _KEPT = TypeAdapter(Outcome)
 class Run:
     """One question to one store. `told` hears how many inputs are done."""
 
-    def __init__(self, store: Store, plan: Plan, reader: AsyncEngine, told: Callable[[int], None]):
+    def __init__(self, store: Store, plan: Plan, reader: Reader, told: Callable[[int], None]):
         self._store = store
         self._plan = plan
         self._reader = reader

@@ -10,7 +10,6 @@ from functools import wraps
 
 import aiohttp
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.dispatch.connection import Connection
 from gateway.dispatch.connections import Connections
@@ -19,6 +18,7 @@ from gateway.errors import VendorUnavailable
 from gateway.media.fetch import Fetcher
 from gateway.media.pool import DecodePool
 from gateway.store.commit import GroupCommit
+from gateway.store.reader import Statements
 from tests.contract.replay import listening
 from tests.gateway import image, judges, serving
 from tests.simulating import photo
@@ -31,7 +31,8 @@ POINTS = {
     (DecodePool, "_once"): BrokenProcessPool("a decoder died"),
     (Fetcher, "_read"): aiohttp.ClientPayloadError("the picture broke off"),
     (GroupCommit, "put_together"): FULL,
-    (AsyncConnection, "execute"): FULL,
+    (Statements, "execute"): FULL,
+    (Statements, "change"): FULL,
 }
 THREAT = "I will kill them all"
 LEAST_POINTS = 20  # calls in one life, or the sweep has lost its grip

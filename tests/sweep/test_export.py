@@ -145,7 +145,7 @@ async def test_what_is_gone_from_the_database_is_told_and_not_judged(tmp_path):
         await here.decide(60)
         manifest = await here.export()
         async with here.database.reader.begin() as connection:
-            await connection.execute(delete(decisions))
+            await connection.change(delete(decisions))
         _, told = await here.run(manifest)
         assert told["gone"] > 0
         assert told["decisions"] + told["gone"] == 60

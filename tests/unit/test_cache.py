@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.dispatch.cache import Asker
 from gateway.dispatch.deadline import Deadline
 from gateway.dispatch.memory import Memory
 from gateway.dispatch.question import Provider, Question
-from gateway.domain import Content, Exchange, Failure, Finding, Input, Look, Reading, Text
+from gateway.domain import Content, Exchange, Failure, Finding, Input, Look, Reading, Signal, Text
 from gateway.errors import VendorRejected
 from tests.scripted import (
     CAPTION,
@@ -195,6 +197,20 @@ def test_it_never_holds_more_than_it_may(entries):
         held = [found for key in range(9) if (found := memory.get(("a", str(key)), 0.0))]
         assert sum(len(found.exchanges[0].body) for found in held) <= 5000
         assert memory.get(("a", str(number)), 0.0) is not None
+
+
+def test_its_limit_is_bytes_of_the_process():
+    memory = Memory(TTL, 10**6)
+    labels = [f"a label {number}" for number in range(13)]
+    tracemalloc.start()
+    try:
+        for number in range(2000):
+            signals = tuple([Signal(label, number, "a", label, 0) for label in labels])
+            memory.set(("acme", "a", "text", f"{number:064d}"), replace(reading(1200), signals=signals), 0.0)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 0.9e6 < held < 1.1e6
 
 
 def test_it_forgets_those_nobody_asked_for_longest():

@@ -5,7 +5,8 @@ from msgspec.structs import replace
 
 from gateway import paths
 from gateway.canaries.book import MODELS_KEPT, Book, Mark, State
-from gateway.canaries.probes import PROBES, draw_card
+from gateway.canaries.card import draw_card
+from gateway.canaries.probes import PROBES
 from gateway.canaries.verdict import Table, judge, worst
 from gateway.domain import Failure, Finding, Look, Modality, Reading, Signal
 from gateway.mapping import VendorTable

@@ -254,7 +254,7 @@ async def test_what_one_of_two_said_meanwhile_is_kept_and_it_is_not_asked_again(
 async def again(service):
     """A round, whatever is due later."""
     async with service.database.reader.begin() as connection:
-        await connection.execute(update(debts).values(due_at=0.0))
+        await connection.change(update(debts).values(due_at=0.0))
     await service.payer.round()
 
 

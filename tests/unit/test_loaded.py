@@ -3,7 +3,8 @@
 import subprocess
 import sys
 
-HEAVY = {"alembic", "boto3", "jinja2", "mako", "numpy", "onnxruntime", "openai", "polars", "pyarrow", "redis"}
+HEAVY = {"alembic", "boto3", "jinja2", "mako", "numpy", "onnxruntime", "openai", "PIL", "polars", "pyarrow", "redis"}
+HEAVY |= {"sqlalchemy.ext.asyncio", "sqlalchemy.orm"}
 
 
 def test_nothing_heavy_is_loaded_that_only_some_need():

@@ -10,12 +10,12 @@ from io import BytesIO
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms, ImageDraw
+from PIL import Image, ImageChops, ImageCms, ImageDraw
 
 from gateway.errors import NotAnImage, RequestError, TooLarge, Unreadable
 from gateway.media.images import guard_image
 from gateway.media.inspect import check_size, sniff, survey
-from gateway.media.normalise import MAX_SCANNED, normalise
+from gateway.media.normalise import MAX_SCANNED, _in_bands, normalise
 from gateway.media.pool import DecodePool
 
 RED, GREEN, BLUE = (200, 30, 30), (30, 160, 30), (30, 30, 200)
@@ -157,6 +157,18 @@ def test_writing_that_only_one_ground_shows_is_in_one_view():
 def test_large_pictures_shrink_in_proportion(size, small, form, mode):
     [view, *_] = normalise(saved(Image.new(mode, size), form)).views
     assert (view.width, view.height) == small
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("size", [(500, 700), (401, 513), (999, 257), (30, 900)])
+def test_in_bands_it_is_the_same_picture(size, mode):
+    """But for what Pillow rounds half way, columns first or rows first."""
+    ground = Image.radial_gradient("L").resize((1000, 1000))
+    picture = Image.merge("RGB", (ground, ground.rotate(90), Image.linear_gradient("L").resize((1000, 1000))))
+    ImageDraw.Draw(picture).ellipse((200, 150, 800, 900), outline=GREEN, width=5)
+    picture = picture.convert(mode)
+    apart = ImageChops.difference(_in_bands(picture, size), picture.resize(size, Image.Resampling.BICUBIC))
+    assert max(apart.tobytes()) <= 2
 
 
 def test_the_side_is_a_parameter():

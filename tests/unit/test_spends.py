@@ -78,7 +78,7 @@ async def test_a_new_day_begins_with_nothing_and_yesterday_is_forgotten(tmp_path
         clock[0] += DAY
         one.add("app", 1.0)
         await one.sync()
-        async with one._engine.connect() as connection:
+        async with one._reader.connect() as connection:
             [row] = (await connection.execute(select(spends_table))).all()
         assert (row.day, row.amount) == (20_002, 1.0)
 
@@ -86,12 +86,12 @@ async def test_a_new_day_begins_with_nothing_and_yesterday_is_forgotten(tmp_path
 async def test_what_could_not_be_written_is_written_the_next_time(tmp_path, clock):
     async with spending_in(tmp_path) as spends:
         spends.add("app", 2.0)
-        async with spends._engine.begin() as connection:
-            await connection.execute(text("alter table spends rename to elsewhere"))
+        async with spends._reader.begin() as connection:
+            await connection.change(text("alter table spends rename to elsewhere"))
         with pytest.raises(SQLAlchemyError):
             await spends.sync()
-        async with spends._engine.begin() as connection:
-            await connection.execute(text("alter table elsewhere rename to spends"))
+        async with spends._reader.begin() as connection:
+            await connection.change(text("alter table elsewhere rename to spends"))
         await spends.sync()
         assert spends.today("app") == 2.0
     async with spending_in(tmp_path) as spends:
