@@ -106,7 +106,9 @@ class VendorSettings(BaseModel):
 
     `table` is a table of its own instead of the adapter's, of the same shape: for a model with categories of its own.
     `transport: sdk` sends through the vendor's own client, where it has one here, for those who need its sign-in.
-    More than `rate_limit` is not asked: the next provider is. `price_per_1k` is what 1,000 requests cost.
+    More than `rate_limit` is not asked: the next provider is. A Retry-After is kept: an hour at most where the vendor
+    says that we ask too much, and with a 503, which may be one node of many, `circuit.open_most` at most.
+    `price_per_1k` is what 1,000 requests cost.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -14,7 +14,7 @@ from gateway.dispatch.pace import Pace
 from gateway.domain import Modality
 from gateway.errors import VendorError, VendorThrottled, VendorTimeout, VendorUnavailable
 
-LONGEST_PARKING = 3600.0  # seconds; what a vendor asks for beyond that is a mistake of its
+LONGEST_PARKING = 3600.0  # seconds; what a vendor that counts our calls asks for beyond that is a mistake of its
 _SLOW = 0.8  # of the timeout
 
 
@@ -37,6 +37,7 @@ class Health:
         self.paces = {operation: Pace() for operation in Modality}
         self.budget = Budget()
         self.parked_until = 0.0
+        self._open_most = circuit.open_most
         self.outcomes: Counter[str] = Counter()  # attempts by how they ended
         self.calls = 0  # requests sent: a picture with several views, or asked about twice, is several
         self._limit = RateLimit(settings.rate_limit) if settings.rate_limit else None
@@ -65,7 +66,7 @@ class Health:
     def failed(
         self, operation: Modality, now: float, took: float, probe: int, error: VendorError, *, hurried: bool = False
     ) -> None:
-        """No usable answer. A vendor that asks for patience is left alone until then; `hurried`: it had little time."""
+        """No usable answer. A vendor that asks for patience is left alone; `hurried`: it had little time."""
         self.outcomes[error.status] += 1
         self.calls += 1
         harm = harm_of(error)
@@ -74,12 +75,20 @@ class Health:
             self.breakers[operation].abandoned(probe)
         else:
             self.breakers[operation].ended(now, took, probe, harm)
-        if isinstance(error, VendorThrottled | VendorUnavailable) and error.retry_after:
-            self.parked_until = max(self.parked_until, now + min(error.retry_after, LONGEST_PARKING))
+        if error.retry_after and (longest := self._longest_parking(error)):
+            self.parked_until = max(self.parked_until, now + min(error.retry_after, longest))
 
     def abandoned(self, operation: Modality, probe: int) -> None:
         """Nobody waited for the answer any more."""
         self.breakers[operation].abandoned(probe)
+
+    def _longest_parking(self, error: VendorError) -> float:
+        """How long it is believed, in seconds. Who counts our calls knows when we may call again. A 503 is the guess of
+        one node, perhaps the only one that is ill: it holds a provider no longer than its breaker would.
+        """
+        if isinstance(error, VendorThrottled):
+            return LONGEST_PARKING
+        return self._open_most if isinstance(error, VendorUnavailable) else 0.0
 
     def _check_parking(self, now: float) -> None:
         if now < self.parked_until:

@@ -84,12 +84,39 @@ async def test_a_vendor_that_asks_for_patience_is_parked(wait, parked):
 
 @virtual
 async def test_one_that_is_unavailable_may_say_until_when():
-    adapter = Scripted(VendorUnavailable("maintenance", http=503, retry_after=30.0), CLEAN)
+    adapter = Scripted(VendorUnavailable("maintenance", http=503, retry_after=7.0), CLEAN)
     who = provider(adapter)
     assert (await asked(who, deadline=5.0)).status == "unavailable"  # a second try would be too early
     assert ((await asked(who, deadline=5.0)).status, len(adapter.heard)) == ("throttled", 1)
-    await asyncio.sleep(30.0)
+    await asyncio.sleep(7.0)
     assert ((await asked(who)).status, len(adapter.heard)) == ("ok", 2)
+
+
+@pytest.mark.parametrize("settings, most", [({}, 8.0), ({"circuit": {"open_most": "1m"}}, 60.0)])
+@virtual
+async def test_one_ill_node_of_many_does_not_send_all_away_for_longer_than_a_breaker(settings, most):
+    adapter = Scripted(VendorUnavailable("one ill node", http=503, retry_after=3600.0), CLEAN, **settings)
+    who = provider(adapter)
+    await asked(who)
+    await asyncio.sleep(most - 0.001)
+    assert ((await asked(who, deadline=0.0005)).status, len(adapter.heard)) == ("throttled", 1)
+    await asyncio.sleep(0.001)
+    assert ((await asked(who)).status, len(adapter.heard)) == ("ok", 2)
+
+
+@virtual
+async def test_a_503_does_not_shorten_what_throttling_asked_for():
+    adapter = Scripted((0.1, busy(90.0)), (0.2, VendorUnavailable("one ill node", http=503, retry_after=3600.0)))
+    who = provider(adapter)
+    await asyncio.gather(asked(who), asked(who))
+    assert who.health.parked_until == pytest.approx(90.1)
+
+
+@virtual
+async def test_patience_asked_for_with_anything_else_is_no_parking():
+    who = provider(Scripted(VendorTimeout("HTTP 504", http=504, retry_after=5.0)))
+    await asked(who)
+    assert who.health.parked_until == 0
 
 
 @given(
