@@ -72,8 +72,20 @@ def sight(config: Path | None) -> Sight | None:
 
 def _sight(config: Config) -> Sight:
     tables, seen = load_tables(config, taxonomy()), seen_by_providers(config)
-    slugs = {name: frozenset().union(*each.values()) for name, each in seen.items()}
-    return Sight(slugs, any(tables[name].objects for name in seen))
+    asked = {
+        (name, modality)
+        for route in config.routes
+        for modality in Modality
+        if (leg := config.leg(route, modality))
+        for name in (*leg.ask, *leg.fallback)
+    }
+    heard: dict[str, frozenset[str]] = {}
+    unheard: dict[str, frozenset[str]] = {}
+    for name, by_modality in seen.items():
+        for modality, slugs in by_modality.items():
+            kept = heard if (name, modality) in asked else unheard
+            kept[name] = kept.get(name, frozenset()) | slugs
+    return Sight(heard, any(tables[name].objects for name in heard), unheard)
 
 
 def seen_by_providers(config: Config) -> dict[str, dict[Modality, frozenset[str]]]:

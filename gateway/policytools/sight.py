@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from gateway.policy.cel import TypedTree
@@ -37,10 +37,14 @@ _MOST_APART = 3
 
 @dataclass(frozen=True)
 class Sight:
-    """Which categories each provider of a gateway can see. `objects`: some of them name things in pictures."""
+    """Which categories each provider can see whom a route asks. `objects`: some of them name things in pictures.
+
+    `unheard` is what those see who are no route's `ask` or `fallback`, perhaps its shadow: it never counts.
+    """
 
     by_provider: Mapping[str, frozenset[str]]
     objects: bool
+    unheard: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @cached_property
     def categories(self) -> frozenset[str]:
@@ -54,7 +58,15 @@ class Sight:
 
     def voters(self, slug: str) -> int:
         """How many score it, or something below it."""
-        return sum(any(slug in kin(seen) for seen in slugs) for slugs in self.by_provider.values())
+        return len(_seeing(slug, self.by_provider))
+
+    def unheard_of(self, slug: str) -> list[str]:
+        """Who would see it, but does not count."""
+        return _seeing(slug, self.unheard)
+
+
+def _seeing(slug: str, by_provider: Mapping[str, Iterable[str]]) -> list[str]:
+    return sorted(name for name, slugs in by_provider.items() if any(slug in kin(seen) for seen in slugs))
 
 
 def unseen(checked: Checked, sight: Sight) -> Iterator[Problem]:
@@ -63,14 +75,20 @@ def unseen(checked: Checked, sight: Sight) -> Iterator[Problem]:
     for slug, at in _named(checked):
         if slug not in told and not sight.sees(slug):
             told.add(slug)
+            detail = f"no configured provider can see '{slug}'"
             hint = "add a provider that does; until then it is never more than missing"
-            yield warning_at(checked, at, f"no configured provider can see '{slug}'", hint, UNSEEN)
+            if able := sight.unheard_of(slug):
+                detail = f"nobody whom a route asks can see '{slug}'"
+                hint = (
+                    f"{', '.join(able)} could, as ask or fallback of a route; until then it is never more than missing"
+                )
+            yield warning_at(checked, at, detail, hint, UNSEEN)
     yield from _lists(checked, sight)
     yield from _votes(checked, sight)
     for name, at in _providers(checked):
-        if name not in sight.by_provider:
-            there = f"configured are {', '.join(sorted(sight.by_provider)) or 'none'}"
-            hint = did_you_mean(name, sight.by_provider) or f"{there}; one that is not, is always missing"
+        if name not in (known := {*sight.by_provider, *sight.unheard}):
+            there = f"configured are {', '.join(sorted(known)) or 'none'}"
+            hint = did_you_mean(name, known) or f"{there}; one that is not, is always missing"
             yield warning_at(checked, at, f"the provider '{name}' is not configured", hint, "unknown_provider")
 
 
@@ -128,9 +146,9 @@ def _votes(checked: Checked, sight: Sight) -> Iterator[Problem]:
                 and 0 < (able := sight.voters(node.category)) < node.least
             ):
                 at = place(checked.document, where, tree.text, _written(tree.text, node.category))
-                who = "1 configured provider sees" if able == 1 else f"{able} configured providers see"
-                detail = f"{node.least} votes on '{node.category}' never come together: {who} it"
-                hint = f"ask for {able} at most, or add a provider that does"
+                who = "1 provider sees" if able == 1 else f"{able} providers see"
+                detail = f"{node.least} votes on '{node.category}' never come together: {who} it that a route asks"
+                hint = f"ask for {able} at most, or add a provider that does; shadows do not vote"
                 yield warning_at(checked, at, detail, hint, "too_many_votes")
 
 

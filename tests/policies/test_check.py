@@ -240,6 +240,21 @@ def test_providers_there_are(tmp_path, when, expected):
     assert warned(tmp_path, rules(f"review\n    when: {when}"), Sight(seen, objects=True)) == expected
 
 
+def test_what_only_a_shadow_sees_counts_for_nothing(tmp_path):
+    sight = Sight({"acme": frozenset({"hate"})}, objects=True, unheard={"beta": frozenset({"hate", "spam"})})
+    file = tmp_path / "p.yaml"
+    file.write_text(
+        HEAD
+        + "signals: {providers: [acme, beta]}\n"
+        + rules("review\n    when: votes('hate', 0.5) >= 2 && 'spam' in scores")
+    )
+    told = {each.code: each for each in checked(file, sight)}
+    assert "unknown_provider" not in told
+    assert told["too_many_votes"].detail.endswith("never come together: 1 provider sees it that a route asks")
+    assert told["unseen_category"].detail == "nobody whom a route asks can see 'spam'"
+    assert told["unseen_category"].hint.startswith("beta could, as ask or fallback of a route")
+
+
 def test_a_provider_that_is_nearly_configured_is_suggested(tmp_path):
     file = tmp_path / "p.yaml"
     file.write_text(HEAD + rules('review\n    when: labels.exists(l, l.provider == "acne")'))

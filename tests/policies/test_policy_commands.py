@@ -102,6 +102,28 @@ def test_what_the_configured_providers_see_is_looked_at(policy):
     assert "unseen_labels" in codes
 
 
+@pytest.mark.parametrize(
+    "asked, codes",
+    [
+        ("text: {ask: [one], shadow: [two]}", ["too_many_votes"]),
+        ("text: {ask: [one]}, image: {ask: [two]}", ["too_many_votes"]),  # it sees no hate in pictures
+        ("text: {ask: [one], fallback: [two]}", []),
+        ("text: {split: {one: 90, two: 10}}", []),
+        ("text: {ask: [one]}", ["too_many_votes"]),
+    ],
+)
+def test_a_shadow_does_not_vote(policy, tmp_path, asked, codes):
+    provider = "{adapter: openai, base_url: 'http://127.0.0.1:9/v1', api_key: k}"
+    config = tmp_path / "gateway.yaml"
+    config.write_text(
+        f"providers: {{one: {provider}, two: {provider}}}\nroutes: {{default: {{{asked}}}}}\npolicies: {{dir: .}}\n"
+    )
+    problems = told("check", str(policy), "--config", str(config))["problems"]
+    votes = [problem for problem in problems if problem["code"] == "too_many_votes"]
+    assert [problem["code"] for problem in votes] == codes
+    assert all("1 provider sees it that a route asks" in problem["message"] for problem in votes)
+
+
 def test_a_test_file_is_checked_too(policy):
     policy.with_name("p.test.yaml").write_text(CASES.replace("hate: 0.9", "hat: 0.9"))
     [problem] = told("check", str(policy.with_name("p.test.yaml")), code=2)["problems"]
