@@ -97,6 +97,21 @@ def test_a_mistake_is_told_where_it_stands_in_its_file(yaml, line, column):
     assert str(problem) == f"p.yaml:{line}:{column}: unknown category 'hatte'; did you mean 'hate'?"
 
 
+def test_a_decimal_comma_is_told_where_it_stands_in_its_file():
+    yaml = "rules:\n  - when: |\n      ocr.has_url\n      && scores['hate'] >= 0,7\n"
+    document = loads(yaml, file="p.yaml")
+    with pytest.raises(ExpressionError) as error:
+        parse(document.data["rules"][0]["when"])
+    line, column = document.at(("rules", 0, "when"))
+    problem = located(error.value, file="p.yaml", source=yaml, line=line, column=column)
+    assert str(problem) == "p.yaml:4:28: '0,7': numbers are written with a point; write 0.7"
+
+
+@pytest.mark.parametrize("text", ["context.age in [0,7]", "(context.age in [(0),7,9])", "[[1,2].exists(n, n > 1)]"])
+def test_a_comma_between_the_numbers_of_a_list_is_none(text):
+    parse(text)
+
+
 def test_all_mistakes_of_an_expression_are_problems_of_its_file():
     yaml = 'when: scores["hatte"] > 0.5 &&\n      scores["spm"] > 0.5\n'
     with pytest.raises(ExpressionError) as error:

@@ -36,6 +36,7 @@ class _Parser:
         self._token = self._tokens[0]  # the one that stands next
         self._next = 0
         self._depth = 0
+        self._listing = False  # whether the innermost brackets are [ ], where 0,7 are two numbers
         self._mistakes: list[Mistake] = []
 
     def whole(self) -> Tree:
@@ -154,7 +155,7 @@ class _Parser:
     def _minus(self) -> Node:
         minus = self._take()
         if self._token.kind == "number":
-            number = self._take()
+            number = self._take_number()
             return self._postfix(self._number(Token("number", f"-{number.written}", minus.at)))
         self._lacks(minus.at, "'-' is", ABSENT["-"])
         return self._unary()
@@ -201,6 +202,7 @@ class _Parser:
         """What stands between brackets; the last may be followed by a comma in `[ ]`."""
         items: list[Node] = []
         close = _CLOSES[bracket.written]
+        outer, self._listing = self._listing, bracket.written == "["
         while not self._sees(close):
             if items:
                 self._expect(",", bracket)
@@ -208,6 +210,7 @@ class _Parser:
                     break
             items.append(self._expression())
         self._take()
+        self._listing = outer
         return tuple(items)
 
     def _expect(self, mark: str, bracket: Token | None = None) -> None:
@@ -225,7 +228,7 @@ class _Parser:
     def _primary(self) -> Node:
         token = self._token
         if token.kind == "number":
-            return self._number(self._take())
+            return self._number(self._take_number())
         if token.kind == "text":
             return self._quotation(self._take())
         if token.kind == "name":
@@ -239,8 +242,10 @@ class _Parser:
         raise self._unexpected()
 
     def _group(self, bracket: Token) -> Node:
+        outer, self._listing = self._listing, False
         node = self._expression()
         self._expect(")", bracket)
+        self._listing = outer
         return node
 
     def _stop_at_brace(self) -> None:
@@ -248,6 +253,24 @@ class _Parser:
         raise ExpressionError(
             self._text, [*self._mistakes, Mistake(at, "maps and messages are not in the profile", "", "not_in_profile")]
         )
+
+    def _take_number(self) -> Token:
+        """The number that stands next. A decimal comma is told and read as meant: no word takes two in a row."""
+        whole = self._take()
+        comma, part = self._token, self._tokens[min(self._next + 1, len(self._tokens) - 1)]
+        written = f"{whole.written},{part.written}"
+        if (
+            self._listing
+            or not (whole.written.isdigit() and comma.written == "," and part.written.isdigit())
+            or not self._text.startswith(written, whole.at)
+        ):
+            return whole
+        self._take()
+        self._take()
+        point = f"{whole.written}.{part.written}"
+        meant = f"{point}, or {whole.written}{part.written}" if len(part.written) == 3 else point
+        self._note(whole.at, f"'{written}': numbers are written with a point", f"write {meant}")
+        return Token("number", point, whole.at)
 
     def _number(self, token: Token) -> Node:
         try:
