@@ -17,7 +17,7 @@ from gateway.web.admission import Admission
 from gateway.web.allowance import Allowances
 from gateway.web.auth import Caller, Keyring, Role
 from gateway.web.metrics import Metrics
-from gateway.web.problems import as_problem
+from gateway.web.problems import ProblemOut, as_problem
 from gateway.web.room import Room, Share
 
 
@@ -74,7 +74,7 @@ class Endpoint:
 
     `signed` names the service that callers sign their requests for, instead of sending a key; it goes with `admitted`.
     `reply` is the shape of what has a status of `replied`; `headers` and `query` are what may be sent beside the body,
-    and what for.
+    and what for. `problem` tells its errors, of the shape `refusal`.
     """
 
     method: str
@@ -92,5 +92,11 @@ class Endpoint:
     query: Mapping[str, str] = field(default_factory=dict)
     answers: Mapping[int, str] = field(default_factory=lambda: {200: "The answer"})
     problem: Problem = as_problem
+    refusal: type[BaseModel] = ProblemOut
     admitted: bool = False  # counts against limits.concurrency
     signed: str = ""
+
+    @property
+    def refusal_type(self) -> str:
+        """The media type of its errors: a dialect tells them as it tells the rest."""
+        return "application/problem+json" if self.refusal is ProblemOut else self.reply_type

@@ -6,6 +6,7 @@ import math
 
 import orjson
 from aiohttp import web
+from pydantic import BaseModel
 
 from gateway.errors import NotAllowed, RequestError
 
@@ -23,6 +24,19 @@ _TITLES = {
     500: "Internal error",
     503: "Overloaded",
 }
+
+
+class ProblemOut(BaseModel):
+    """RFC 9457. `code` is stable; `hint` says what would be right; `at` where."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    hint: str | None = None
+    at: str | None = None
+    request_id: str
 
 
 def as_problem(error: RequestError, request_id: str) -> web.Response:

@@ -1,5 +1,6 @@
 """What `/openapi.json` says of our answers is what they are: no key more, none less."""
 
+import re
 from base64 import b64encode
 
 import aiohttp
@@ -87,6 +88,28 @@ async def test_pixiculars_answer_is_as_described(gateway, services):
     form.add_field("services", services)
     answer = await told(gateway, "POST", "/v1/detect", data=form)
     described("POST", "/v1/detect").model_validate(answer, extra="forbid")
+
+
+async def test_every_error_is_as_described(gateway):
+    """Every route there is, asked for what is not there, or with half a body."""
+    paths = (await told(gateway, "GET", "/openapi.json"))["paths"]
+    refused = set()
+    routes = [route for route in endpoints() if route.method != "HEAD"]  # whose answers have no body
+    for route in routes:
+        address = re.sub(r"\{\w+\}", "nothing", route.path)
+        headers = {"Content-Type": "application/json"}
+        async with gateway.request(route.method, address, data=b"{", headers=headers, allow_redirects=False) as answer:
+            if answer.status >= 400:
+                responses = paths[route.path][route.method.lower()]["responses"]
+                content = responses.get(str(answer.status), responses["default"])["content"]
+                assert content == responses["default"]["content"], (route.path, answer.status)
+                [(media, described)] = content.items()
+                assert answer.content_type == media
+                assert described["schema"]["$ref"].endswith(f"/{route.refusal.__name__}")
+                route.refusal.model_validate(await answer.json(content_type=None), extra="forbid")
+                refused.add((route.method, route.path))
+    asked = [route for route in routes if route.body or route.multipart or "{" in route.path]
+    assert {(route.method, route.path) for route in asked} <= refused
 
 
 async def test_every_route_that_answers_in_json_says_how(gateway):

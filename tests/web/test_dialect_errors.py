@@ -5,6 +5,7 @@ import json
 import pytest
 
 from gateway import errors
+from gateway.web.app import endpoints
 from gateway.web.dialects import DIALECT_ROUTES
 from gateway.web.dialects.azure import as_azure_error
 from gateway.web.dialects.openai import as_openai_error
@@ -58,6 +59,14 @@ def test_status_message_and_when_to_come_back(shape):
         assert error.detail in answer.text
         waits = error.http in (429, 503) and shape is not as_aws_error  # which knows no Retry-After
         assert ("Retry-After" in answer.headers) is waits
+
+
+@pytest.mark.parametrize("route", endpoints(), ids=lambda route: f"{route.method} {route.path}")
+@pytest.mark.parametrize("error", RAISED, ids=lambda error: error.code)
+def test_every_route_says_what_its_errors_look_like(route, error):
+    answer = route.problem(error, "req_1")
+    route.refusal.model_validate_json(answer.body, extra="forbid")
+    assert answer.content_type == route.refusal_type
 
 
 @pytest.mark.parametrize("shape", CODES, ids=lambda shape: shape.__name__)

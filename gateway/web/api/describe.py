@@ -13,17 +13,6 @@ from aiohttp import web
 from pydantic.json_schema import models_json_schema
 
 from gateway.web.endpoint import Endpoint, Visit
-from gateway.web.problems import as_problem
-
-_PROBLEM = {
-    "type": "object",
-    "description": "RFC 9457. `code` is stable; `hint` says what would be right; `at` where.",
-    "required": ["type", "title", "status", "code", "detail", "request_id"],
-    "properties": {
-        **{name: {"type": "string"} for name in ("type", "title", "code", "detail", "hint", "at", "request_id")},
-        "status": {"type": "integer"},
-    },
-}
 
 
 def describe_routes(routes: Sequence[Endpoint]) -> list[Endpoint]:
@@ -58,7 +47,7 @@ _CSP = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-act
 
 def document(routes: Sequence[Endpoint]) -> dict[str, Any]:
     """The OpenAPI description of these routes."""
-    models = [model for route in routes for model in (route.body, route.reply) if model]
+    models = [model for route in routes for model in (route.body, route.reply, route.refusal) if model]
     names, definitions = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )
@@ -75,7 +64,7 @@ def document(routes: Sequence[Endpoint]) -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
-            "schemas": {"Problem": _PROBLEM, **definitions.get("$defs", {})},
+            "schemas": definitions.get("$defs", {}),
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -114,13 +103,15 @@ def _operation(route: Endpoint, references: dict[Any, Any]) -> dict[str, Any]:
 def _responses(route: Endpoint, references: dict[Any, Any]) -> dict[str, Any]:
     refusals = {} if route.signed or not route.roles else _KEYLESS
     texts = sorted({**refusals, **route.answers}.items())
+    refusal = {route.refusal_type: {"schema": references[route.refusal]}}
     responses: dict[int, dict[str, Any]] = {status: {"description": text} for status, text in texts}
     for status, response in responses.items():
         if route.reply and status in route.replied:
             response["content"] = {route.reply_type: {"schema": references[route.reply]}}
-        elif status >= 400 and route.problem is as_problem:  # a dialect has a shape of its own
-            response["content"] = _PROBLEM_CONTENT
-    return {str(status): response for status, response in responses.items()}
+        elif status >= 400:
+            response["content"] = refusal
+    named = {str(status): response for status, response in responses.items()}
+    return {**named, "default": {"description": _ELSE, "content": refusal}}
 
 
 def _parameters(route: Endpoint) -> list[dict[str, Any]]:
@@ -145,4 +136,4 @@ def _form(route: Endpoint) -> dict[str, Any]:
 
 
 _KEYLESS = {401: "No key, or one that is not known here", 403: "A key without the role"}
-_PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_ELSE = "Anything else that keeps it from an answer"

@@ -24,7 +24,7 @@ from gateway.web.auth import Role
 from gateway.web.bodies import read_json
 from gateway.web.cutting import Inline
 from gateway.web.dialects.decided import answer, decided, gaps, insist_on_telling, told
-from gateway.web.dialects.shapes import AnalyzeImageOut, AnalyzeTextOut
+from gateway.web.dialects.shapes import AnalyzeImageOut, AnalyzeTextOut, AzureErrorOut
 from gateway.web.endpoint import Endpoint, Visit
 from gateway.web.problems import headers_for
 
@@ -177,9 +177,11 @@ AZURE_ROUTES = [
             400: "InvalidRequestBody",
             401: "No valid key",
             404: "ResourceNotFound: a blocklist",
+            429: "TooManyRequests: the key's rate_limit or daily_spend is used up",
             503: "ServerBusy: nobody answered, not everything was looked at, or overloaded",
         },
         problem=as_azure_error,
+        refusal=AzureErrorOut,
         admitted=True,
     ),
     Endpoint(
@@ -195,9 +197,11 @@ AZURE_ROUTES = [
             200: "A severity a category; none where nobody looked",
             400: "InvalidRequestBody",
             401: "No valid key",
+            429: "TooManyRequests: the key's rate_limit or daily_spend is used up",
             503: "ServerBusy: nobody answered, not everything was looked at, or overloaded",
         },
         problem=as_azure_error,
+        refusal=AzureErrorOut,
         admitted=True,
     ),
 ]

@@ -31,7 +31,7 @@ from gateway.web.auth import Role
 from gateway.web.bodies import read_json
 from gateway.web.cutting import Inline
 from gateway.web.dialects.decided import beside, insist_on_an_answer, policy_of, submission
-from gateway.web.dialects.shapes import ModerationsOut
+from gateway.web.dialects.shapes import ModerationsOut, OpenAIErrorOut
 from gateway.web.endpoint import Endpoint, Visit
 from gateway.web.problems import headers_for
 
@@ -306,9 +306,11 @@ OPENAI_ROUTES = [
             200: "One result a string, or one for all parts",
             400: "invalid_request_error",
             401: "invalid_api_key",
+            429: "rate_limit_exceeded or insufficient_quota: the key's rate_limit or daily_spend is used up",
             503: "Nobody answered, or overloaded",
         },
         problem=as_openai_error,
+        refusal=OpenAIErrorOut,
         admitted=True,
     )
 ]

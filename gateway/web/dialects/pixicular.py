@@ -19,7 +19,7 @@ from gateway.web.auth import Role
 from gateway.web.bodies import form_fields
 from gateway.web.dialects.decided import answer, decided, insist_on_an_answer, insist_on_telling, told
 from gateway.web.dialects.plain import as_plain_error
-from gateway.web.dialects.shapes import PixicularOut
+from gateway.web.dialects.shapes import PixicularOut, PlainErrorOut
 from gateway.web.dialects.things import insist_on_things, things
 from gateway.web.endpoint import Endpoint, Visit
 
@@ -97,9 +97,12 @@ PIXICULAR_ROUTES = [
             401: "No valid key",
             413: "Too large",
             415: "Not an image",
+            422: "An image that does not decode",
+            429: "The key's rate_limit or daily_spend is used up",
             503: "Nobody answered, not everything was looked at, or overloaded",
         },
         problem=as_plain_error,
+        refusal=PlainErrorOut,
         admitted=True,
     )
 ]

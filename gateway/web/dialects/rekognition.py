@@ -24,7 +24,7 @@ from gateway.web.auth import Role
 from gateway.web.bodies import read_json
 from gateway.web.cutting import Inline
 from gateway.web.dialects.decided import answer, decided, insist_on_an_answer, insist_on_telling, told
-from gateway.web.dialects.shapes import RekognitionOut
+from gateway.web.dialects.shapes import RekognitionErrorOut, RekognitionOut
 from gateway.web.dialects.things import insist_on_things, moderation_words, things
 from gateway.web.endpoint import Endpoint, Visit
 
@@ -273,6 +273,7 @@ REKOGNITION_ROUTES = [
             500: "InternalServerError: nobody answered or something was not looked at. ThrottlingException",
         },
         problem=as_aws_error,
+        refusal=RekognitionErrorOut,
         admitted=True,
         signed=VENDOR,
     )

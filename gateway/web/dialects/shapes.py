@@ -1,4 +1,4 @@
-"""What each dialect's answer looks like, for `/openapi.json` alone; tests hold the real ones to this.
+"""What each dialect's answers and errors look like, for `/openapi.json` alone; tests hold the real ones to this.
 
 Where a field may be left out, nobody looked: absence is never 0.
 """
@@ -59,6 +59,21 @@ class ModerationsOut(BaseModel):
     modgate: BesideSeveralOut
 
 
+class OpenAIError(BaseModel):
+    """`code` is theirs where they have one for it, else ours; `param` the place in the request."""
+
+    message: str
+    type: Literal["invalid_request_error", "rate_limit_error", "service_unavailable_error", "server_error"]
+    param: str | None
+    code: str
+
+
+class OpenAIErrorOut(BaseModel):
+    """OpenAI's, of any error."""
+
+    error: OpenAIError
+
+
 Severity = Annotated[int, Field(ge=0, le=7)]
 
 
@@ -88,6 +103,21 @@ class AnalyzeTextOut(AnalyzeImageOut):
     """Azure's, of a text."""
 
     blocklistsMatch: list[BlocklistMatch]  # noqa: N815
+
+
+class AzureError(BaseModel):
+    """`code` is InvalidRequestBody, ResourceNotFound, TooManyRequests, InternalError or ServerBusy, else the status."""
+
+    code: str
+    message: str
+    target: str | None = None
+    details: list[AzureError]
+
+
+class AzureErrorOut(BaseModel):
+    """Azure's, of any error; the header x-ms-error-code has the code too."""
+
+    error: AzureError
 
 
 class ModerationLabel(BaseModel):
@@ -140,6 +170,15 @@ class DetectLabelsOut(BaseModel):
 
 class RekognitionOut(RootModel[DetectModerationLabelsOut | DetectLabelsOut]):
     """As X-Amz-Target asked."""
+
+
+class RekognitionErrorOut(BaseModel):
+    """Rekognition's, of any error; `Code` and the header x-amzn-ErrorType say `__type` again."""
+
+    type_: str = Field(alias="__type")
+    Code: str
+    Logref: str = Field(description="The request's id.")
+    Message: str
 
 
 class FlagOut(BaseModel):
@@ -195,3 +234,17 @@ class SieveOut(BaseModel):
     pipeline_tier: int | None
     latency_ms: float
     modgate: BesideOut
+
+
+class PlainError(BaseModel):
+    """`code` is rate_limit_exceeded with 429, else ours."""
+
+    code: str
+    message: str
+    request_id: str
+
+
+class PlainErrorOut(BaseModel):
+    """Pixicular's and Sieve's, of any error."""
+
+    error: PlainError

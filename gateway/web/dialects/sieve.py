@@ -21,7 +21,7 @@ from gateway.web.bodies import read_json
 from gateway.web.cutting import Inline
 from gateway.web.dialects.decided import answer, decided, policy_of, told
 from gateway.web.dialects.plain import as_plain_error
-from gateway.web.dialects.shapes import SieveOut
+from gateway.web.dialects.shapes import PlainErrorOut, SieveOut
 from gateway.web.endpoint import Endpoint, Visit
 
 IMAGE, TEXT = "sieve/image", "sieve/text"
@@ -111,6 +111,7 @@ _ANSWERS = {
     400: "Malformed",
     401: "No valid key",
     413: "Too large",
+    429: "The key's rate_limit or daily_spend is used up",
     503: "Overloaded",
 }
 
@@ -124,8 +125,13 @@ SIEVE_ROUTES = [
         body=SieveImageIn,
         example={"url": "https://example.com/photo.jpg", "categories": ["sexual", "violence"]},
         reply=SieveOut,
-        answers={**_ANSWERS, 415: "Not an image", 422: "An address that is refused or unreadable"},
+        answers={
+            **_ANSWERS,
+            415: "Not an image",
+            422: "An address that is refused or unreadable, or an image that does not decode",
+        },
         problem=as_plain_error,
+        refusal=PlainErrorOut,
         admitted=True,
     ),
     Endpoint(
@@ -139,6 +145,7 @@ SIEVE_ROUTES = [
         reply=SieveOut,
         answers=_ANSWERS,
         problem=as_plain_error,
+        refusal=PlainErrorOut,
         admitted=True,
     ),
 ]
