@@ -16,7 +16,8 @@ from azure.core.exceptions import (
 )
 
 from gateway import paths
-from tests.web.behind import KEY, PHOTO, REVIEWERS_KEY, standing
+from tests.gateway import serving
+from tests.web.behind import KEY, PHOTO, REVIEWERS_KEY, Behind, standing
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -237,3 +238,14 @@ async def test_a_required_category_that_nobody_looked_at_has_no_severity(tmp_pat
         answer = await picture(strict, client, content=PHOTO)
     assert severities(answer)["Hate"] is None
     assert answer["modgate"]["action"] == "review"
+
+
+async def test_a_text_has_at_most_ten_thousand_code_points(tmp_path, client):
+    config = "providers: {local-text: {adapter: local_text}}\nroutes: {default: {text: {ask: [local-text]}}}\n"
+    async with serving(config, tmp_path) as url:
+        gateway = Behind(url)
+        assert set(severities(await text(gateway, client, "🎈" * 10_000))) == set(FOUR)
+        with pytest.raises(HttpResponseError) as told:
+            await text(gateway, client, "🎈" * 10_001)
+    assert (told.value.status_code, told.value.error.code) == (400, "InvalidRequestBody")
+    assert "at most 10000 characters" in told.value.error.message

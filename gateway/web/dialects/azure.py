@@ -71,7 +71,7 @@ class _Asked(BaseModel):
 class AnalyzeTextIn(_Asked):
     """A text, which categories to tell, and how finely."""
 
-    text: str
+    text: str = Field(max_length=10_000, description="Characters are Unicode code points, as the vendor counts.")
     blocklistNames: list[str] = Field(default=[], description="None exists here: naming one is 404.")  # noqa: N815
     haltOnBlocklistHit: bool = False  # noqa: N815
     outputType: OutputType = OutputType.FOUR  # noqa: N815
