@@ -48,9 +48,13 @@ mutants: $(VENV)/.tested ## does a test fail for each change of dispatch and dec
 docs: $(VENV)/.tested ## renew the generated parts of docs/
 	@$(BIN)/python -m docs.generate
 
-lock: ## renew requirements.lock and requirements-test.lock from pyproject.toml (needs uv)
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml -o requirements.lock
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --extra test pyproject.toml -o requirements-test.lock
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+REQUIRES := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")
+
+lock: ## renew requirements*.lock from pyproject.toml (needs uv)
+	@$(LOCK) pyproject.toml -o requirements.lock
+	@$(LOCK) --extra test pyproject.toml -o requirements-test.lock
+	@$(PYTHON) -c '$(REQUIRES)' | $(LOCK) --constraint requirements-test.lock - -o requirements-build.lock
 
 clean: ## remove what install, run and test made
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis config/var bench/out mutants

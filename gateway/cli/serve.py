@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import structlog
@@ -47,6 +48,12 @@ def serve(
         int | None, typer.Option(min=0, max=65535, help="Instead of server.port; 0 takes a free one.")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the port.")] = 1,
+    address_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="MODGATE_ADDRESS_FILE", metavar="FILE", help="Write the address there too, for health checks."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Serve the API until SIGTERM or Ctrl-C; work under way is finished first. With --json it prints where.
@@ -58,11 +65,11 @@ def serve(
     settings = settings.listening_on(host or settings.server.host, settings.server.port if port is None else port)
     check_exposure(settings.server.host, settings.auth)
     if workers > 1:
-        sys.exit(_supervise(settings, workers, as_json))
-    uvloop.run(_serve(settings, as_json))
+        sys.exit(_supervise(settings, workers, address_file, as_json))
+    uvloop.run(_serve(settings, address_file, as_json))
 
 
-async def _serve(config: Config, as_json: bool) -> None:
+async def _serve(config: Config, address_file: Path | None, as_json: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -81,7 +88,7 @@ async def _serve(config: Config, as_json: bool) -> None:
                 f"cannot listen on {where}: {os.strerror(error.errno or 0)}", hint="--port 0 takes a free one"
             ) from error
         if not shared:
-            _greet(config, runner.addresses[0][1], as_json)
+            _greet(config, runner.addresses[0][1], address_file, as_json)
         _settle_memory()
         log.info("serving", address=config.server.host, port=runner.addresses[0][1])
         await stop.wait()
@@ -98,9 +105,11 @@ def _settle_memory() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def _greet(config: Config, port: int, as_json: bool) -> None:
+def _greet(config: Config, port: int, address_file: Path | None, as_json: bool) -> None:
     host = f"[{config.server.host}]" if ":" in config.server.host else config.server.host
     address = f"http://{host}:{port}"
+    if address_file:
+        _write_down(address, address_file)
     if as_json:
         print_json({"address": address, "docs": f"{address}/docs"})
         return
@@ -110,14 +119,22 @@ def _greet(config: Config, port: int, as_json: bool) -> None:
     stderr.print("  " + TRY_IT.format(address=address, key=key), highlight=False, soft_wrap=True)
 
 
-def _supervise(config: Config, workers: int, as_json: bool) -> int:
+def _write_down(address: str, file: Path) -> None:
+    try:
+        file.write_text(f"{address}\n", encoding="utf-8")
+    except OSError as error:
+        detail = f"the address cannot be written there: {os.strerror(error.errno or 0)}"
+        raise ConfigError(detail, file=str(file), hint="--address-file FILE names another place") from error
+
+
+def _supervise(config: Config, workers: int, address_file: Path | None, as_json: bool) -> int:
     """Start the processes on one port, and pass signals on to them."""
     with _held_port(config) as held, tempfile.TemporaryDirectory(prefix="modgate-metrics-") as metrics:
         port = held.getsockname()[1]
         command = [sys.executable, "-m", "gateway.cli", "serve", "--config", str(config.file)]
         command += ["--host", config.server.host, "--port", str(port)]
         environment = {**os.environ, _WORKER: "1", "PROMETHEUS_MULTIPROC_DIR": metrics}
-        _greet(config, port, as_json)
+        _greet(config, port, address_file, as_json)
         return _keep(lambda: subprocess.Popen(command, env=environment), workers)  # noqa: S603  # our own program
 
 

@@ -2,13 +2,25 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 import venv
 from pathlib import Path
 from zipfile import ZipFile
 
 ROOT = Path(__file__).parents[2]
+
+
+def test_the_image_builds_it_with_a_backend_that_is_pinned_by_hash():
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    locked = re.findall(
+        r"^([\w-]+)==(\S+) \\\n    --hash=sha256:", (ROOT / "requirements-build.lock").read_text(), re.M
+    )
+    assert {re.match(r"[\w-]+", each)[0] for each in wanted} <= {name for name, _ in locked}
+    here = (ROOT / "requirements-test.lock").read_text()
+    assert [pin for pin in locked if f"\n{'=='.join(pin)} " not in here] == []
 
 
 def test_the_wheel_moderates_far_from_the_checkout(tmp_path):

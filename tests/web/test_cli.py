@@ -18,6 +18,7 @@ import sklearn
 
 from gateway.paths import SHIPPED
 
+HEALTH = Path(__file__).parents[2] / "deploy/container/health.py"
 FLOWER = str(Path(sklearn.__file__).parent / "datasets/images/flower.jpg")
 THREAT = "I am going to come to your house and beat you to death."
 CONFIG = f"""
@@ -323,6 +324,29 @@ def test_programs_are_told_as_json_where_it_listens(config):
         process.terminate()
     assert told == {"address": told["address"], "docs": told["address"] + "/docs"}
     assert told["address"].startswith("http://127.0.0.1:")
+
+
+def healthy(file):
+    """What the container's health check makes of it: an empty text, or what is wrong."""
+    command = [sys.executable, "-IS", str(HEALTH)]
+    environment = {"MODGATE_ADDRESS_FILE": str(file)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_health_check_of_the_container_finds_it_wherever_it_listens(config):
+    file = config.parent / "address"
+    assert healthy(file).returncode == 1
+    with Serving(config, "--address-file", str(file)) as gateway:
+        assert file.read_text() == f"{gateway.url}\n"
+        assert until(lambda: healthy(file).returncode == 0)
+    gone = healthy(file)
+    assert (gone.returncode, gone.stderr.startswith("ConnectionRefusedError")) == (1, True)
+
+
+def test_an_address_that_cannot_be_written_down_stops_the_start(config):
+    done = modgate("serve", "--address-file", str(config.parent), config=config)
+    assert done.returncode == 2
+    assert "the address cannot be written there: Is a directory" in done.stderr
 
 
 def answers(gateway):
