@@ -4,14 +4,15 @@ The second look goes the way of the first (the same route and policy), but only 
 yet, no shadows, and nothing is remembered. All that was ever said of the content decides. What comes of it is a
 revision with its answers, and an event where the action is now another, stricter or not. Who is still without an answer
 stays owed, a few times and each time later. A vendor that is back is given a little to do at a time, and one that is
-half back a single question, since that is its probe. After each round there is a rest: callers need this process too.
+half back a single question, since that is its probe. After each round there is a rest, by how much else there is to
+do: callers need this process too.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -21,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.debt.owing import lacking
 from gateway.debt.parcel import unpack
+from gateway.debt.rest import Rest
 from gateway.dispatch.breaker import State
 from gateway.dispatch.question import Provider
 from gateway.domain import Answer, Modality
@@ -40,7 +42,6 @@ _LONGEST = 60.0  # seconds between rounds in which nothing could be paid
 _SHARE = 0.1  # of what a provider may be asked: at once, and where it has a rate_limit a second
 _MOST = 8  # at once, whatever the providers take
 _LATER = (10.0, 4.0, 3600.0)  # seconds until the next look, how much longer each time, and at most
-_REST = 2.0  # times as long as a round that paid took: a look costs as much CPU as three submissions (measured 2026-11)
 
 
 class Payer:
@@ -54,6 +55,7 @@ class Payer:
         providers: Mapping[str, Provider],
         settings: DebtSettings,
         witness: Witness,
+        rest: Rest | None = None,
     ):
         self._debts = debts
         self._moderator = moderator
@@ -61,9 +63,14 @@ class Payer:
         self._providers = providers
         self._settings = settings
         self._witness = witness
+        self._rest = rest or Rest()
 
-    async def run(self) -> None:
-        """A round after the other; at the end what is under way is anybody's again."""
+    async def run(self, fullness: Callable[[], float]) -> None:
+        """A round after the other; at the end what is under way is anybody's again.
+
+        `fullness` says how much of what this process takes at once is taken now, 0..1.
+        """
+        self._rest.fullness = fullness
         pause = _EVERY
         try:
             while True:
@@ -86,10 +93,11 @@ class Payer:
         claimed = await self._debts.claim(payable, at_once) if payable else []
         if not claimed:
             return _EVERY
-        begun = time.monotonic()
+        self._rest.begin()
         paid = await asyncio.gather(*map(self._pay, claimed))
-        took = time.monotonic() - begun
-        return max(_REST * took, self._rest(claimed)) if any(paid) else min(max(_EVERY, 2 * pause), _LONGEST)
+        if not any(paid):
+            return min(max(_EVERY, 2 * pause), _LONGEST)
+        return max(self._rest.due(), self._by_rate(claimed))
 
     async def _tidy(self) -> None:
         debts, settings = self._debts, self._settings
@@ -126,7 +134,7 @@ class Payer:
             return 0
         return 1 if state is State.HALF_OPEN else max(1, int(_SHARE * provider.adapter.settings.max_concurrency))
 
-    def _rest(self, paid: Sequence[Row[Any]]) -> float:
+    def _by_rate(self, paid: Sequence[Row[Any]]) -> float:
         """Seconds until the next ones, where a rate is to be kept."""
         names = {name.partition("/")[0] for row in paid for name in row.lacking.split()}
         rates = [self._providers[name].adapter.settings.rate_limit for name in names if name in self._providers]

@@ -42,6 +42,11 @@ class Admission:
     def in_flight(self) -> int:
         return self._live + self._batch
 
+    @property
+    def fullness(self) -> float:
+        """How much of it is taken, 0..1; 1 while there are fewer places than usual, since the process is behind."""
+        return 1.0 if self.cap < self.most else self.in_flight / self.cap
+
     def lacking(self, *, batch: bool, ahead: int = 0) -> str:
         """Why there is no room behind so many that are still on their way in, as one of CODES; empty where there is.
 

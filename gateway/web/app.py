@@ -97,7 +97,7 @@ def _desk(config: Config) -> Callable[[web.Application], AsyncIterator[None]]:
                 feel(Brake(admission), metrics.lagged),
                 metrics.gathered.keep_handing_over(),
                 keeper.keep_telling(),
-                service.payer.run(),
+                service.payer.run(lambda: admission.fullness),
             ]
             if service.hints:
                 always.append(service.hints.listen(service.providers))

@@ -115,7 +115,7 @@ async def test_what_a_process_had_claimed_is_given_back_when_it_stops(tmp_path):
         await moderated(service, "second=0.1")
         judge.down = False
         service.payer._moderator = Stuck()
-        task = asyncio.create_task(service.payer.run())
+        task = asyncio.create_task(service.payer.run(lambda: 0.0))
 
         async def claimed():
             return (await rows(service, debts))[0].owner
