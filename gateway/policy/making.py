@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from orjson import Fragment
 
@@ -13,12 +14,13 @@ from gateway.domain import FULL, Action, Modality
 from gateway.policy.cel import TypedTree
 from gateway.policy.cel.typed import Constant, Holds, Score, Votes, walk
 from gateway.policy.checks import Checks, named_thresholds
-from gateway.policy.combine import ways
+from gateway.policy.combine import Way, ways
 from gateway.policy.compile.python import Program
 from gateway.policy.expressions import place
 from gateway.policy.identity import fingerprint, written
 from gateway.policy.messages import Messages
-from gateway.policy.monotone import is_monotone
+from gateway.policy.monotone import is_monotone, rising
+from gateway.policy.needs import Needs, joined, needs
 from gateway.policy.overlays import Variants, laid, told
 from gateway.policy.policy import Clause, Exemption, Policy, Rule
 from gateway.policy.reading import Checked, read
@@ -27,7 +29,7 @@ from gateway.taxonomy import Kind, Taxonomy, lineage
 from gateway.yamlfile import Problem, together
 
 UNMAPPED = "unmapped"
-_ROWS_AT_ONCE, _LEAST_AT_ONCE = 20_000, 20  # as many variants are made beforehand as take half a second
+_ROWS_AT_ONCE, _LEAST_AT_ONCE = 20_000, 20  # as many variants are made beforehand as take 0.1 s
 _SUSPICION = FULL // 2  # reviewed from here on, where nothing is said of a category that always goes to a person
 
 # What nobody may overlook, unless a policy says otherwise. A word no table knows goes to a person where the vendor does
@@ -48,59 +50,107 @@ def load_policy(path: Path, taxonomy: Taxonomy, messages: Messages, providers: f
 
 def make(checked: Checked, path: Path, taxonomy: Taxonomy, messages: Messages) -> Policy:
     """The policy for those who come under no overlay; the others are made at the same time, and found by `under`."""
-    conditions = written(
-        {
-            **{f"rules.{name}": tree.root for name, tree in checked.rules.items()},
-            **{f"exempt.{name}": tree.root for name, tree in checked.exemptions.items()},
-        }
-    )
-    whole = fingerprint(checked.said, checked.lists, conditions, taxonomy=taxonomy.version)
-    program = Program([tree.root for trees in (checked.rules, checked.exemptions) for tree in trees.values()])
-    made = partial(_variant, checked, path, taxonomy, messages, conditions, whole, program)
-    said = checked.said
+    ground, said = _Ground(checked, path, taxonomy, messages), checked.said
     if not said.overlays:
-        return made(())
-    variants: Variants[Policy] = Variants(said.overlays, lambda places: replace(made(places), variants=variants))
+        return _variant(ground, ())
+    variants: Variants[Policy] = Variants(
+        said.overlays, lambda places: replace(_variant(ground, places), variants=variants)
+    )
     for places in variants.together():
         _check_laid(checked, taxonomy, laid(said, [said.overlays[number] for number in places])[0], places)
     variants.make_all(max(_LEAST_AT_ONCE, _ROWS_AT_ONCE // (len(said.rules) + len(said.overlays) + 1)))
     return variants.of(None, None, None)
 
 
-def _variant(
-    checked: Checked,
-    path: Path,
-    taxonomy: Taxonomy,
-    messages: Messages,
-    conditions: Fragment,
-    whole: str,
-    program: Program,
-    places: tuple[int, ...],
-) -> Policy:
+@dataclass(frozen=True)
+class _Ground:
+    """What stands in a file under whatever overlays, worked out once: a variant may be made while somebody waits."""
+
+    checked: Checked
+    path: Path
+    taxonomy: Taxonomy
+    messages: Messages
+    clauses: dict[tuple[int, int], Clause] = field(default_factory=dict)  # by bit, and how many thresholds go before
+    needed: dict[frozenset[str], Needs] = field(default_factory=dict)  # by the rules that are switched off
+
+    @cached_property
+    def conditions(self) -> Fragment:
+        checked = self.checked
+        return written(
+            {
+                **{f"rules.{name}": tree.root for name, tree in checked.rules.items()},
+                **{f"exempt.{name}": tree.root for name, tree in checked.exemptions.items()},
+            }
+        )
+
+    @cached_property
+    def whole(self) -> str:
+        return self.fingerprint(self.checked.said)
+
+    @cached_property
+    def program(self) -> Program:
+        trees = (*self.checked.rules.values(), *self.checked.exemptions.values())
+        return Program([tree.root for tree in trees])
+
+    def fingerprint(self, said: PolicyFile, **beside: Any) -> str:
+        return fingerprint(said, self.checked.lists, self.conditions, taxonomy=self.taxonomy.version, **beside)
+
+    def clause(self, row: RuleRow, bit: int, disabled: frozenset[str], before: int) -> Clause:
+        """The same one for all variants in which the row is as it was written."""
+        if row is not self.checked.said.rules[bit] or row.id in disabled:
+            return _clause(self.checked, row, bit, disabled, before)
+        known = self.clauses.get((bit, before))
+        if known is None:
+            known = self.clauses[bit, before] = _clause(self.checked, row, bit, disabled, before)
+        return known
+
+    @cached_property
+    def way(self) -> Callable[[str], Way]:
+        """How scores combine: no overlay changes that."""
+        return ways(self.checked.said.signals.combine)
+
+    @cached_property
+    def _asked(self) -> tuple[dict[str, Needs], list[Needs]]:
+        """What each rule asks for, and each exemption."""
+        rules, exemptions = self.checked.rules, self.checked.exemptions.values()
+        by_rule = {name: needs(tree.root, self.way) for name, tree in rules.items()}
+        return by_rule, [needs(tree.root, self.way) for tree in exemptions]
+
+    def needs(self, disabled: frozenset[str]) -> Needs:
+        """What is asked for where these rules are switched off."""
+        found = self.needed.get(disabled)
+        if found is None:
+            rules, exempting = self._asked
+            live = [each for name, each in rules.items() if name not in disabled]
+            found = self.needed[disabled] = joined([*live, *exempting])
+        return found
+
+
+def _variant(ground: _Ground, places: tuple[int, ...]) -> Policy:
+    checked, taxonomy = ground.checked, ground.taxonomy
     overlays = [checked.said.overlays[number] for number in places]
     said, disabled = laid(checked.said, overlays)
     _check_laid(checked, taxonomy, said, places)
-    own = Messages(said.messages, said.locale, messages)
+    own = Messages(said.messages, said.locale, ground.messages)
     rules = _thresholds(said, taxonomy)
-    clauses = tuple(_clause(checked, row, bit, disabled, len(rules)) for bit, row in enumerate(said.rules))
+    clauses = tuple(ground.clause(row, bit, disabled, len(rules)) for bit, row in enumerate(said.rules))
     exemptions = tuple(_exemptions(checked, said, rules))
     coverage = {modality: _required(said, taxonomy, modality) for modality in Modality}
     policy = Policy(
         name=said.policy,
         version=said.version,
-        hash=whole,
-        resolved=fingerprint(said, checked.lists, conditions, taxonomy=taxonomy.version, off=sorted(disabled))
-        if places
-        else whole,
+        hash=ground.whole,
+        resolved=ground.fingerprint(said, off=sorted(disabled)) if places else ground.whole,
         overlays=tuple(told(overlay) for overlay in overlays),
         locale=said.locale,
         taxonomy=taxonomy,
         rules=rules,
         clauses=clauses,
         exemptions=exemptions,
-        program=program,
+        program=ground.program,
+        needs=ground.needs(disabled),
         coverage=coverage,
-        way=ways(said.signals.combine),
+        way=ground.way,
         expected=said.signals.providers or (),
         messages=own,
         context=frozenset(slug for slug, node in taxonomy.categories.items() if node.kind is Kind.CONTEXT),
@@ -113,8 +163,8 @@ def _variant(
             for modality in Modality
         },
         rollout=said.rollout,
-        file=path,
-        files=(path, *checked.files),
+        file=ground.path,
+        files=(ground.path, *checked.files),
         said=said,
         places=_places(checked, places, clauses, exemptions),
     )
@@ -190,6 +240,7 @@ def _clause(checked: Checked, row: RuleRow, bit: int, disabled: frozenset[str], 
         disabled=row.id in disabled,
         order=before + bit,
         compared=tuple(dict.fromkeys(_compared(tree))),
+        rises=rising(tree.root),
         at=place(checked.document, ("rules", bit, "when"), row.when, 0),
     )
 

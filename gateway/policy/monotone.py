@@ -35,7 +35,7 @@ def is_monotone(policy: Policy) -> bool:
     live = [clause for clause in policy.clauses if not clause.disabled and not clause.shadow]
     return (
         all(way(how).rising for how in combine)
-        and all(_escalates(clause) and rising(clause.tree.root) for clause in live)
+        and all(_escalates(clause) and clause.rises for clause in live)
         and all(rising(opposite(exemption.tree.root)) for exemption in policy.exemptions)
     )
 

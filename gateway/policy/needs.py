@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from gateway.domain import FULL
@@ -48,9 +48,9 @@ class Needs:
         return HASHES in self.roots
 
 
-def needs(conditions: Sequence[Condition], way: Callable[[str], Way]) -> Needs:
-    """What these conditions ask for, with scores combined this way."""
-    asked, bounds = slots(conditions), lowest(conditions)
+def needs(condition: Condition, way: Callable[[str], Way]) -> Needs:
+    """What this condition asks for, with scores combined this way."""
+    asked, bounds = slots([condition]), lowest([condition])
     scored = dict.fromkeys(slot.category for slot in asked if isinstance(slot, Score | Coverage | Highest))
     voiced = {slot.category for slot in asked if isinstance(slot, Coverage | Highest)}
     counted = {slot.category for slot in asked if isinstance(slot, Highest)}
@@ -59,3 +59,23 @@ def needs(conditions: Sequence[Condition], way: Callable[[str], Way]) -> Needs:
         frozenset(slot.root for slot in asked if isinstance(slot, Field)),
         bool(counted),
     )
+
+
+def joined(several: Iterable[Needs]) -> Needs:
+    """What they ask for together."""
+    asked: dict[str, Asked] = {}
+    roots: set[str] = set()
+    for each in several:
+        roots |= each.roots
+        for one in each.categories:
+            known = asked.setdefault(one.slug, one)
+            if known is not one:
+                asked[one.slug] = _of_both(known, one)
+    return Needs(tuple(asked.values()), frozenset(roots), any(one.counted for one in asked.values()))
+
+
+def _of_both(one: Asked, other: Asked) -> Asked:
+    bound, voices, counted = min(one.lowest, other.lowest), one.voices or other.voices, one.counted or other.counted
+    if (bound, voices, counted) == (one.lowest, one.voices, one.counted):
+        return one
+    return Asked(one.slug, bound, one.way, voices, counted)

@@ -16,7 +16,7 @@ from gateway.policy.cel import TypedTree
 from gateway.policy.combine import Way
 from gateway.policy.compile.python import Program
 from gateway.policy.messages import Messages
-from gateway.policy.needs import Asked, Needs, needs
+from gateway.policy.needs import Asked, Needs
 from gateway.policy.overlays import Variants
 from gateway.policy.schema import CoverageRule, PolicyFile, Rollout
 from gateway.taxonomy import Kind, Taxonomy, kin
@@ -65,7 +65,8 @@ class Clause:
     """One of `rules`: what it asks, and what follows. Bit `bit` of a decision's hits is this one.
 
     `if_unknown` is None where the policy says why an unknown may be ignored. `compared` are the categories it asks for,
-    with the number it compares each with, for the reason it gives; `at` is line and column of its expression.
+    with the number it compares each with, for the reason it gives; `at` is line and column of its expression. It
+    `rises` where answers that are more, or higher, never make it less true.
     """
 
     id: str
@@ -82,6 +83,7 @@ class Clause:
     disabled: bool
     order: int
     compared: tuple[tuple[str, int, int], ...]
+    rises: bool
     at: tuple[int, int]
 
     @property
@@ -142,8 +144,8 @@ class Policy:
     the rules; `program` asks all of them, disabled ones too, and then the exemptions at once. `way` is how a category's
     scores combine, `expected` the providers whose silence counts whatever the route. `files` are the policy's own and
     its lists'.
-    `places` are line and column of each threshold, rule and exemption, by the name reasons call it. `monotone` is
-    explained in monotone.py.
+    `needs` is what must be known to ask its rules. `places` are line and column of each threshold, rule and exemption,
+    by the name reasons call it. `monotone` is explained in monotone.py.
     """
 
     name: str
@@ -157,6 +159,7 @@ class Policy:
     clauses: tuple[Clause, ...]
     exemptions: tuple[Exemption, ...]
     program: Program
+    needs: Needs
     coverage: Mapping[Modality, Mapping[str, CoverageRule]]
     way: Callable[[str], Way]
     expected: tuple[str, ...]
@@ -216,12 +219,6 @@ class Policy:
     def live(self) -> int:
         """The bits of rules that are not switched off."""
         return sum(1 << clause.bit for clause in self.clauses if not clause.disabled)
-
-    @cached_property
-    def needs(self) -> Needs:
-        """What has to be known to ask its rules."""
-        live = [clause.tree.root for clause in self.clauses if not clause.disabled]
-        return needs([*live, *(exemption.tree.root for exemption in self.exemptions)], self.way)
 
     @cached_property
     def nowhere(self) -> Mapping[Modality, frozenset[str]]:
