@@ -128,9 +128,19 @@ async def test_a_policy_is_changed_broken_and_mended(gateway):
     assert await gateway.metric("modgate_policy_refused", reason="tests") >= 2
     assert await gateway.metric("modgate_policy_refused", reason="invalid") == 1
 
-    _, told = await gateway.get("/v1/policies", "APP_KEY")
-    came = [(each["version"], each["by"], each["tests"]) for each in told["history"]]
-    assert came == [(5, "file change", "1 passed"), (2, "file change", "1 passed"), (1, "process start", "none")]
+    async def came():
+        _, told = await gateway.get("/v1/policies", "APP_KEY")
+        return [(each["version"], each["by"], each["tests"]) for each in told["history"]]
+
+    async def all_told():
+        return len(await came()) == 3
+
+    await until(all_told)  # it decides before that is written
+    assert await came() == [
+        (5, "file change", "1 passed"),
+        (2, "file change", "1 passed"),
+        (1, "process start", "none"),
+    ]
 
 
 async def test_an_old_decision_is_explained_by_the_version_that_made_it(gateway):
