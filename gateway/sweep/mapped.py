@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,7 @@ class _Place(Struct, frozen=True):
     """Where a column is, from the end of the heading on, and how many values it has.
 
     A missing value is the highest number there is where `top`, else it is said in bytes from `mask` on. Texts are
-    numbers of `words`, and a missing one is the next where `top`; yes and no are numbers too.
+    numbers of `words`, and a missing one is the next where `top`. What is laid in fewer bytes than it has is cast.
     """
 
     dtype: str
@@ -40,7 +40,7 @@ class _Place(Struct, frozen=True):
     top: bool = False
     mask: int | None = None
     words: tuple[str, ...] | None = None
-    yes_no: bool = False
+    cast: Literal["", "Boolean", "Int64"] = ""
 
 
 _HEADING = Decoder(dict[str, _Place])
@@ -66,18 +66,22 @@ def _placed(column: pl.Series, laid: list[Array]) -> _Place:
     """Its place after those that are laid, where its numbers are laid too."""
     if column.dtype == pl.Categorical:
         return _words(column, laid)
-    at, many, yes_no = _end(laid), column.len(), column.dtype == pl.Boolean
-    numbers = column.cast(pl.UInt8) if yes_no else column
+    at, many, numbers = _end(laid), column.len(), column
+    told: Literal["", "Boolean", "Int64"] = ""
+    if column.dtype == pl.Boolean:
+        told, numbers = "Boolean", column.cast(pl.UInt8)
+    elif column.dtype == pl.Int64:
+        told, numbers = "Int64", column.shrink_dtype()
     if not numbers.null_count():
         laid.append(numbers.to_numpy())
-        return _Place(laid[-1].dtype.str, at, many, yes_no=yes_no)
+        return _Place(laid[-1].dtype.str, at, many, cast=told)
     highest = np.iinfo(numbers.head(0).to_numpy().dtype).max if numbers.dtype.is_unsigned_integer() else None
     if highest is not None and cast(int, numbers.max() or 0) < highest:
         laid.append(numbers.fill_null(highest).to_numpy())
-        return _Place(laid[-1].dtype.str, at, many, top=True, yes_no=yes_no)
+        return _Place(laid[-1].dtype.str, at, many, top=True, cast=told)
     laid.append(numbers.fill_null(0).to_numpy())
     laid.append(numbers.is_null().to_numpy())
-    return _Place(laid[-2].dtype.str, at, many, mask=at + _even(laid[-2].nbytes), yes_no=yes_no)
+    return _Place(laid[-2].dtype.str, at, many, mask=at + _even(laid[-2].nbytes), cast=told)
 
 
 def _words(column: pl.Series, laid: list[Array]) -> _Place:
@@ -124,9 +128,8 @@ class Mapped:
         elif place.mask is not None:
             missing = self._array(place.mask, place, np.bool_, rows)
         else:
-            return numbers.cast(pl.Boolean) if place.yes_no else numbers
-        known = numbers.set(pl.Series(missing), None)
-        return known.cast(pl.Boolean) if place.yes_no else known
+            return _cast(numbers, place)
+        return _cast(numbers.set(pl.Series(missing), None), place)
 
     def made(self, made: pl.Expr, rows: Rows | None) -> pl.Series:
         """What is made of one column of texts, for each text once."""
@@ -148,3 +151,7 @@ class Mapped:
     def _said(self, name: str) -> pl.Series:
         place = self._places[name]
         return pl.Series(name, [*(place.words or ()), *([None] if place.top else [])], dtype=pl.Categorical)
+
+
+def _cast(numbers: pl.Series, place: _Place) -> pl.Series:
+    return numbers.cast(getattr(pl, place.cast)) if place.cast else numbers
