@@ -11,13 +11,16 @@ from functools import lru_cache, reduce
 from itertools import repeat
 from operator import or_
 
-from gateway.domain import Action, CategoryVerdict, Coverage, Decision, Reading, Reason, State, worst
+from msgspec.structs import replace
+
+from gateway.domain import FULL, Action, CategoryVerdict, Coverage, Decision, Reading, Reason, State, worst
 from gateway.policy.judging import Judgement, Rank
 from gateway.policy.policy import UNSCORED, Policy
 from gateway.policy.tally import Heard, InputFacts, combined, hear
 from gateway.taxonomy import kin
 
 _WORD = 64
+_CALM = FULL // 50  # as high as nearly every score is
 _ALLOW, _SCORED = Action.ALLOW, State.SCORED  # Python 3.11 looks for them in a table each time, in Python
 
 Verdicts = dict[str, CategoryVerdict]
@@ -117,23 +120,38 @@ def _verdicts(policy: Policy, judged: Sequence[Judgement]) -> Verdicts:
 
 def _highest(policy: Policy, judged: Sequence[Judgement], verdicts: Verdicts) -> str | None:
     """The most particular category with the highest score, where a parent repeats it; none that only describes."""
-    left: Mapping[str, int] = judged[0].seen.heard.top
-    if len(judged) > 1 or not policy.plain:
-        told = [(slug, verdicts[slug].score) for each in judged for slug in each.seen.heard.top]
-        left = {slug: score for slug, score in told if score is not None}
-    lines = policy.lines
-    while left:
-        height = max(left.values())
-        able = [lines[slug] for slug, score in left.items() if score == height]
-        if best := max([line.rank for line in able if not line.context], default=None):
-            return best[1]
-        left = {slug: score for slug, score in left.items() if score < height}
-    return None
+    if len(judged) == 1 and policy.plain:
+        seen = judged[0].seen
+        return seen.outline.highest(seen.heard.top)
+    told = {slug: verdicts[slug].score for each in judged for slug in each.seen.heard.top}
+    known = {slug: score for slug, score in told.items() if score is not None}
+    return policy.outline(judged[0].fact.modality, tuple(known)).highest(known)
+
+
+class _Alone(dict[int, CategoryVerdict]):
+    """What is said of a category that this provider alone scored, by the score. Calm ones are made once."""
+
+    def __init__(self, provider: str):
+        self._provider = provider
+
+    def __missing__(self, score: int) -> CategoryVerdict:
+        verdict = CategoryVerdict(score, _SCORED, _ALLOW, {self._provider: score})
+        if score <= _CALM:
+            self[score] = verdict
+        return verdict
+
+
+_alone = lru_cache(64)(_Alone)
 
 
 def _score(policy: Policy, each: Judgement, verdicts: Verdicts) -> None:
     """What was scored on one input."""
     heard, over = each.seen.heard, each.over
+    if policy.plain and len(heard.said) == 1:
+        [(provider, scores)] = heard.said.items()
+        verdicts.update(zip(scores, map(_alone(provider).__getitem__, scores.values()), strict=True))
+        verdicts.update({slug: replace(verdicts[slug], action=action) for slug, action in over.items()})
+        return
     rows = heard.rows
     known: Iterable[int | None] = heard.top.values()
     if not policy.plain:

@@ -71,9 +71,8 @@ class Judgement:
             self._miss(f"combine.{slug}", slug, Action.REVIEW)
         if fact.unseen or len(seen.heard.said) < fact.need:
             self._gaps()
-        scores = seen.heard.top
-        for slug, least, action in policy.wants[fact.modality]:
-            if (least > 1 or slug not in scores) and seen.covered(slug) < least:
+        for slug, least, action in seen.outline.wants:
+            if seen.covered(slug) < least:
                 self._miss(f"coverage.{slug}", slug, action)
 
     # thresholds

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from gateway.policy.combine import Way
 from gateway.policy.compile.python import Program
 from gateway.policy.messages import Messages
 from gateway.policy.needs import Asked, Needs
+from gateway.policy.outline import Outline, Want
 from gateway.policy.overlays import Variants
 from gateway.policy.schema import CoverageRule, PolicyFile, Rollout
 from gateway.taxonomy import Kind, Taxonomy, kin
@@ -24,6 +25,7 @@ from gateway.taxonomy import Kind, Taxonomy, kin
 NEVER = 1 << 20  # above every score
 UNSCORED = {state: CategoryVerdict(None, state, Action.ALLOW, {}) for state in State}
 _MOST_LINES = 10_000
+_OUTLINES_KEPT = 512  # of one policy; vendors' own words are among the categories, so there is an end
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,11 @@ class Policy:
         return _Lines(self._draw)
 
     @cached_property
+    def outline(self) -> Callable[[Modality, tuple[str, ...]], Outline]:
+        """What is known of an input of this modality as soon as it is known which categories were scored on it."""
+        return lru_cache(_OUTLINES_KEPT)(self._outline)
+
+    @cached_property
     def required(self) -> Mapping[Modality, tuple[str, ...]]:
         """The categories that must be covered."""
         return {modality: tuple(rules) for modality, rules in self.coverage.items()}
@@ -199,11 +206,6 @@ class Policy:
     def unseen(self) -> Mapping[Modality, Mapping[str, CategoryVerdict]]:
         """What is said of the listed categories where nobody who was asked can see them."""
         return {modality: dict.fromkeys(slugs, UNSCORED[State.NOT_COVERED]) for modality, slugs in self.listed.items()}
-
-    @cached_property
-    def heights(self) -> tuple[tuple[int, str], ...]:
-        """The lowest scores that are not allowed, from the lowest up, each with its category."""
-        return tuple(sorted((rule.lowest, slug) for slug, rule in self.rules.items() if rule.lowest is not None))
 
     @cached_property
     def plain(self) -> bool:
@@ -253,7 +255,7 @@ class Policy:
         }
 
     @cached_property
-    def wants(self) -> Mapping[Modality, tuple[tuple[str, int, Action], ...]]:
+    def wants(self) -> Mapping[Modality, tuple[Want, ...]]:
         """What must be covered, as category, number of providers and what follows where they did not look."""
         return {
             modality: tuple((slug, rule.min_providers, Action(rule.on_missing)) for slug, rule in rules.items())
@@ -277,6 +279,15 @@ class Policy:
         """
         lines = (category,) if self.is_context(category) else kin(category)
         return next((self.rules[slug] for slug in lines if slug in self.rules), None)
+
+    def _outline(self, modality: Modality, slugs: tuple[str, ...]) -> Outline:
+        lines, scored = [self.lines[slug] for slug in slugs], frozenset(slugs)
+        named = sorted([line.rank for line in lines if not line.context], reverse=True)
+        return Outline(
+            lowest=tuple([line.lowest for line in lines]),
+            named=tuple([slug for _, slug in named]),
+            wants=tuple([want for want in self.wants[modality] if want[1] > 1 or want[0] not in scored]),
+        )
 
     def _draw(self, category: str) -> Line:
         rule = self.rule_for(category)

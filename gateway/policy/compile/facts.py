@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import field
 from typing import Any, NamedTuple
 
-from gateway.frozen import frozen
+from msgspec import Struct, field
+
 from gateway.policy.cel.shapes import Kind, Many, Shape
 
 MISSING = -1  # a score nobody gave
@@ -33,8 +33,7 @@ class Incomplete(tuple[Any, ...]):
     __slots__ = ()
 
 
-@frozen
-class Facts:
+class Facts(Struct, frozen=True):
     """Scores are 0..10,000. What is not in a mapping is missing; a list that is None was not looked for, and
     one that is Incomplete holds what is known of it.
 

@@ -1,0 +1,36 @@
+"""What a policy makes of some categories before it knows their scores: worked out once, for answers of one shape.
+
+A vendor names mostly the same categories in one answer as in the next, so a request looks here and does the rest in
+passing over the scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from operator import ge
+
+from msgspec import Struct
+
+from gateway.domain import Action
+
+Want = tuple[str, int, Action]  # category, how many must have looked at it, and what follows where they did not
+
+
+class Outline(Struct, frozen=True):
+    """Of scored categories, in their order: the lowest score of each that is not allowed.
+
+    `named` are those that can be called the highest, the most particular first: none that only describes. `wants` is
+    what must be covered and is not by one score alone.
+    """
+
+    lowest: tuple[int, ...]
+    named: tuple[str, ...]
+    wants: tuple[Want, ...]
+
+    def reached(self, scores: Mapping[str, int]) -> bool:
+        """Whether any score is as high as its threshold."""
+        return True in map(ge, scores.values(), self.lowest)
+
+    def highest(self, scores: Mapping[str, int]) -> str | None:
+        """The category with the highest score; of several, where a parent repeats it, the most particular."""
+        return max(self.named, key=scores.__getitem__, default=None)
