@@ -13,14 +13,14 @@ from operator import or_
 
 from msgspec.structs import replace
 
-from gateway.domain import FULL, Action, CategoryVerdict, Coverage, Decision, Reading, Reason, State, worst
+from gateway.domain import Action, CategoryVerdict, Coverage, Decision, Reading, Reason, State, worst
 from gateway.policy.judging import Judgement, Rank
 from gateway.policy.policy import UNSCORED, Policy
 from gateway.policy.tally import Heard, InputFacts, combined, hear
 from gateway.taxonomy import kin
 
 _WORD = 64
-_CALM = FULL // 50  # as high as nearly every score is
+_VERDICTS_KEPT = 2000  # of one provider: most scores are calm, and the same few hundred
 _ALLOW, _SCORED = Action.ALLOW, State.SCORED  # Python 3.11 looks for them in a table each time, in Python
 
 Verdicts = dict[str, CategoryVerdict]
@@ -52,8 +52,8 @@ def decided(policy: Policy, heard: Sequence[Heard], locale: str | None = None) -
         _once(one.effects) if one.effects else (),
         _once(one.exempted) if one.exempted else (),
         tuple(one.shadow),
-        words(one.hits),
-        words(one.unknown),
+        words(one.hits) if one.hits else (),
+        words(one.unknown) if one.unknown else (),
     )
 
 
@@ -129,14 +129,14 @@ def _highest(policy: Policy, judged: Sequence[Judgement], verdicts: Verdicts) ->
 
 
 class _Alone(dict[int, CategoryVerdict]):
-    """What is said of a category that this provider alone scored, by the score. Calm ones are made once."""
+    """What is said of a category that this provider alone scored, by the score: made once."""
 
     def __init__(self, provider: str):
         self._provider = provider
 
     def __missing__(self, score: int) -> CategoryVerdict:
         verdict = CategoryVerdict(score, _SCORED, _ALLOW, {self._provider: score})
-        if score <= _CALM:
+        if len(self) < _VERDICTS_KEPT:
             self[score] = verdict
         return verdict
 
@@ -150,7 +150,8 @@ def _score(policy: Policy, each: Judgement, verdicts: Verdicts) -> None:
     if policy.plain and len(heard.said) == 1:
         [(provider, scores)] = heard.said.items()
         verdicts.update(zip(scores, map(_alone(provider).__getitem__, scores.values()), strict=True))
-        verdicts.update({slug: replace(verdicts[slug], action=action) for slug, action in over.items()})
+        if over:
+            verdicts.update({slug: replace(verdicts[slug], action=action) for slug, action in over.items()})
         return
     rows = heard.rows
     known: Iterable[int | None] = heard.top.values()

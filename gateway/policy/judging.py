@@ -126,7 +126,7 @@ class Judgement:
     def _rules(self) -> Mapping[str, str]:
         """Ask all of them. Gives what is lifted, and by which exemption."""
         policy = self._policy
-        facts = facts_of(policy, self.seen)
+        facts = facts_of(policy, self.seen, policy.needs.names)
         hits, unknown = policy.program.ask(facts)
         lifted: dict[str, str] = {}
         for exemption in policy.exemptions:

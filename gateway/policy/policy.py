@@ -5,7 +5,7 @@ A `Policy` is a file as it is for some: `under(context, tenant)` gives it with t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -232,21 +232,6 @@ class Policy:
         }
 
     @cached_property
-    def apart(self) -> Mapping[Modality, tuple[Asked, ...]]:
-        """Of what rules ask for, the categories where the highest score of any provider is not all there is to know."""
-        return {
-            modality: tuple(
-                asked
-                for asked in self.needs.categories
-                if asked.way.name != "max"
-                or asked.voices
-                or asked.slug in self.nowhere[modality]
-                or self.least[modality].get(asked.slug, 1) > 1
-            )
-            for modality in Modality
-        }
-
-    @cached_property
     def least(self) -> Mapping[Modality, Mapping[str, int]]:
         """How many must have looked at a category before it has a score; one where nothing is said here."""
         return {
@@ -287,7 +272,13 @@ class Policy:
             lowest=tuple([line.lowest for line in lines]),
             named=tuple([slug for _, slug in named]),
             wants=tuple([want for want in self.wants[modality] if want[1] > 1 or want[0] not in scored]),
+            apart=tuple([asked for asked in self.needs.categories if self._is_apart(asked, modality, scored)]),
         )
+
+    def _is_apart(self, asked: Asked, modality: Modality, scored: Set[str]) -> bool:
+        """Whether the highest score of any provider is not all there is to know for rules that ask for this."""
+        nowhere, least = asked.slug in self.nowhere[modality], self.least[modality].get(asked.slug, 1)
+        return asked.way.name != "max" or asked.voices or least > 1 or (nowhere and asked.slug not in scored)
 
     def _draw(self, category: str) -> Line:
         rule = self.rule_for(category)

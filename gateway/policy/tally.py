@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import repeat
 from operator import itemgetter
-from typing import Any, cast
+from typing import Any
 
 from msgspec import Struct, field
 
@@ -42,23 +41,26 @@ class InputFacts(Struct, frozen=True):
     objects: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class Heard:
+class Heard(Struct):
     """What was said of the input that stands at this place, the same under every policy.
 
     `loud` are the signals that have a score, `said` the scores of each provider that answered by category, parents at
     least as high as their children; `top` the highest of them. `hushed` are providers with a category and the score
-    under which they report nothing of it.
+    under which they report nothing of it. `naming` are the loud ones of those who name things, `silent` says whether
+    somebody who was asked gave no answer.
     """
 
     index: int
     fact: InputFacts
     loud: list[Loud]
+    naming: list[Loud]
     said: dict[str, dict[str, int]]
     top: dict[str, int]
     hushed: list[tuple[str, str, int]]
+    silent: bool
     _rows: Tally | None = None
     _things: list[Thing] | None = None
+    _words: Set[str] | None = None
 
     @property
     def rows(self) -> Tally:
@@ -71,18 +73,19 @@ class Heard:
     def things(self) -> list[Thing]:
         """What providers that name things saw. Put together when somebody asks."""
         if self._things is None:
-            able = [loud for loud in self.loud if loud[0] in self.fact.objects]
-            self._things = [thing for loud in able for thing in _things(*loud)]
+            self._things = [thing for loud in self.naming for thing in _things(*loud)]
         return self._things
+
+    @property
+    def words(self) -> Set[str]:
+        """What they call it."""
+        if self._words is None:
+            self._words = {signal.label for _, signals, _ in self.naming for signal in signals}
+        return self._words
 
     def row(self, slug: str) -> dict[str, int]:
         """The scores of one category."""
         return {provider: scores[slug] for provider, scores in self.said.items() if slug in scores}
-
-    @property
-    def silent(self) -> bool:
-        """Whether somebody who was asked gave no answer."""
-        return len(self.said) < len(self.fact.answers)
 
 
 def hear(facts: Sequence[InputFacts]) -> list[Heard]:
@@ -92,6 +95,7 @@ def hear(facts: Sequence[InputFacts]) -> list[Heard]:
 
 def _heard(index: int, fact: InputFacts) -> Heard:
     loud: list[Loud] = []
+    naming: list[Loud] = []
     said: dict[str, dict[str, int]] = {}
     hushed: list[tuple[str, str, int]] = []
     for answer in fact.answers:
@@ -100,24 +104,26 @@ def _heard(index: int, fact: InputFacts) -> Heard:
             provider = reading.provider
             signals, scores = _scored(index, reading, hushed)
             loud.append((provider, signals, scores))
+            if provider in fact.objects:
+                naming.append(loud[-1])
             rolled = _rolled_up(tuple([signal.category for signal in signals]), scores)
             said[provider] = _top((said[provider], rolled)) if provider in said else rolled
     [top] = said.values() if len(said) == 1 else [_top(said.values())]
-    return Heard(index, fact, loud, said, top, hushed)
+    return Heard(index, fact, loud, naming, said, top, hushed, silent=len(said) < len(fact.answers))
 
 
 def _scored(index: int, reading: Reading, hushed: list[tuple[str, str, int]]) -> tuple[Sequence[Signal], Sequence[int]]:
     """Its signals with a score on this input, and the scores; what is hushed goes with the others."""
     signals = reading.signals
-    scores = [signal.score for signal in signals]
+    scores: list[Any] = [signal.score for signal in signals]
     if reading.inputs == (index,) and None not in scores:  # nearly always
-        return signals, cast(list[int], scores)
+        return signals, scores
     here = [signal for signal in signals if signal.input == index]
     hushed += [
         (reading.provider, each.category, each.below) for each in here if each.score is None and each.below is not None
     ]
-    loud = [each for each in here if each.score is not None]
-    return loud, cast(list[int], [each.score for each in loud])
+    loud = [(each, each.score) for each in here if each.score is not None]
+    return [each for each, _ in loud], [score for _, score in loud]
 
 
 def _rolled_up(categories: tuple[str, ...], scores: Sequence[int]) -> dict[str, int]:
@@ -170,8 +176,7 @@ def _things(provider: str, signals: Sequence[Signal], scores: Sequence[int]) -> 
     return zip([signal.label for signal in signals], scores, repeat(provider))
 
 
-@dataclass(slots=True)
-class Seen:
+class Seen(Struct):
     """What that comes to under a policy.
 
     `outline` is what is known without the scores. `judged` has what is over its threshold: the highest score under the
@@ -182,10 +187,10 @@ class Seen:
 
     heard: Heard
     outline: Outline
-    judged: dict[str, tuple[int, str]]
-    undecided: list[str]
-    quiet: dict[str, set[str]]
-    reports: dict[str, dict[str, int]]
+    judged: dict[str, tuple[int, str]] = field(default_factory=dict)
+    undecided: list[str] = field(default_factory=list)
+    quiet: dict[str, set[str]] = field(default_factory=dict)
+    reports: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def covered(self, slug: str) -> int:
         """How many providers looked at this category well enough to count."""
@@ -203,7 +208,7 @@ def low_enough(rule: Rule | None, below: int | None) -> bool:
 def tally(policy: Policy, heard: Heard) -> Seen:
     """Which of it counts."""
     outline = policy.outline(heard.fact.modality, tuple(heard.top))
-    seen = Seen(heard, outline, {}, [], {}, {})
+    seen = Seen(heard, outline)
     if heard.hushed:
         _silent(policy, seen)
     if not policy.plain or outline.reached(heard.top):
