@@ -124,10 +124,12 @@ _Spot = tuple[str, int, bool]  # a category, on which input, and whether it gets
 class _Pattern(Struct, frozen=True):
     """What findings come to, whatever their values are: a column for each thing that a signal is told.
 
-    `heard` are the places of those that count, `places` which of their scores a signal gets: of -1 none.
+    `heard` are the places of those that count, `places` which of their scores a signal gets: of -1 none. `one_each`:
+    every score makes one signal, in their order.
     """
 
     heard: tuple[int, ...]
+    one_each: bool
     categories: tuple[str, ...] = ()
     places: tuple[int, ...] = ()
     labels: tuple[str, ...] = ()
@@ -227,8 +229,9 @@ class VendorTable:
         kinds = set(map(type, values))
         empty = tuple([value is None for value in values]) if NoneType in kinds else ()
         pattern = self._pattern(labels, looked, is_open, empty, tuple(inputs.items()))
-        scores: list[int | None] = [*self._scores(labels, values, kinds, pattern.heard), None]
-        found = [scores[place] for place in pattern.places]
+        found: list[Any] = self._scores(labels, values, kinds, pattern.heard)
+        if not pattern.one_each:
+            found = [found[place] if place >= 0 else None for place in pattern.places]
         signals = tuple(map(Signal, pattern.categories, found, repeat(provider), pattern.labels, pattern.inputs))
         if self._tree:
             signals = self._unexplained(signals)
@@ -238,7 +241,7 @@ class VendorTable:
 
     def _scores(
         self, labels: Sequence[str], values: Sequence[Any], kinds: Set[type], heard: Sequence[int]
-    ) -> Sequence[int]:
+    ) -> list[int]:
         """Of each that counts, 0..10,000. What is not plainly a number on the scale is looked at one by one."""
         if len(heard) < len(values):
             labels, values = [labels[place] for place in heard], [values[place] for place in heard]
@@ -265,7 +268,8 @@ class VendorTable:
             for number, place in enumerate(heard)
             for category, index, scored in self._spots(labels[place], looked[place], is_open[place], sent)
         ]
-        return _Pattern(heard, *zip(*rows, strict=True))
+        one_each = [number for _, number, _, _ in rows] == list(range(len(heard)))
+        return _Pattern(heard, one_each, *zip(*rows, strict=True))
 
     def _find_spots(
         self, label: str, looked: frozenset[Modality] | None, is_open: bool, sent: Sent

@@ -128,15 +128,16 @@ class Judgement:
         policy = self._policy
         facts = facts_of(policy, self.seen, policy.needs.names)
         hits, unknown = policy.program.ask(facts)
+        if not hits and not unknown:
+            return _NOTHING
         lifted: dict[str, str] = {}
         for exemption in policy.exemptions:
             if hits >> exemption.bit & 1:
                 lifted.update(dict.fromkeys(exemption.names, exemption.id))
         self.hits, self.unknown = hits, unknown = hits & policy.live, unknown & policy.live
-        if hits or unknown:
-            for clause in policy.clauses:
-                if (hits | unknown) >> clause.bit & 1:
-                    self._heed(clause, facts, lifted, true=bool(hits >> clause.bit & 1))
+        for clause in policy.clauses:
+            if (hits | unknown) >> clause.bit & 1:
+                self._heed(clause, facts, lifted, true=bool(hits >> clause.bit & 1))
         if lifted:
             self._note_lifted(lifted)
         return lifted

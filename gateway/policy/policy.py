@@ -53,7 +53,7 @@ class Rule:
 
     def name(self, action: Action) -> str:
         """How reasons and exemptions call it."""
-        return f"thresholds.{self.category}.{action.value}"
+        return f"thresholds.{self.category}.{action}"
 
     @cached_property
     def lowest(self) -> int | None:
