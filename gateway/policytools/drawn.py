@@ -14,7 +14,6 @@ from gateway.policy.policy import Policy
 from gateway.policy.tally import InputFacts
 from gateway.policytools.given import asked
 
-PROVIDERS = tuple(f"provider-{number}" for number in range(4))
 INPUTS = 16  # different ones, to be taken in turn: one is alarming in everything, the others are calm
 _THINGS = ("person", "sky", "knife")
 _CALM, _SURE = 0.01, 0.8  # nearly all scores are below the one, and labels above the other
@@ -23,9 +22,10 @@ _NOTHING = {Kind.BOOL: False, Kind.INT: 0, Kind.DOUBLE: 0.0, Kind.TEXT: "nothing
 Looks = Sequence[tuple[str, Look]]  # what each provider said
 
 
-def inputs(policy: Policy, providers: Sequence[str]) -> list[Looks]:
-    """What these providers say of each input: a value for every category the policy asks about, and three labels."""
+def inputs(policy: Policy, many: int) -> list[Looks]:
+    """What so many providers say of each input: a value for every category the policy asks about, and three labels."""
     labels = asked(policy, Modality.IMAGE)
+    providers = [*policy.expected, *[f"provider-{number}" for number in range(many)]][:many]
     return [[(name, _look(labels, name, turn)) for name in providers] for turn in range(INPUTS)]
 
 
@@ -57,5 +57,5 @@ def fact(looks: Looks, signals: Sequence[tuple[Signal, ...]], given: dict[str, A
         need=1,
         place=0,
         context=given,
-        objects=PROVIDERS[:1],
+        objects=(looks[0][0],),
     )

@@ -13,10 +13,11 @@ from gateway.policy.making import load_policy
 from gateway.policy.messages import Messages
 from gateway.policy.policy import Policy
 from gateway.policy.tally import hear
-from gateway.policytools.drawn import INPUTS, PROVIDERS, Looks, context, fact, inputs
+from gateway.policytools.drawn import INPUTS, Looks, context, fact, inputs
 
 _IMAGE = {Modality.IMAGE: 0}
 _TENANT = "default"
+_MANY = 4  # providers, beside one alone
 
 Translate = Callable[[Look, str, Mapping[Modality, int]], tuple[Signal, ...]]
 
@@ -40,8 +41,8 @@ def measure(
         "overlays": len(policy.said.overlays),
         "decisions": decisions,
         "allowed": _allowed(policy, translate),
-        **_steps(policy, translate, PROVIDERS, decisions),
-        "one_provider": _steps(policy, translate, PROVIDERS[:1], decisions),
+        **_steps(policy, translate, _MANY, decisions),
+        "one_provider": _steps(policy, translate, 1, decisions),
         "compile_ms": round(median(compiled) / 1e6, 2),
     }
 
@@ -49,7 +50,7 @@ def measure(
 def _allowed(policy: Policy, translate: Translate) -> float:
     given = context(policy)
     here = policy.under(given, _TENANT)
-    facts = [fact(looks, _signals(translate, looks), given) for looks in inputs(policy, PROVIDERS)]
+    facts = [fact(looks, _signals(translate, looks), given) for looks in inputs(policy, _MANY)]
     return sum(action(here, hear([each])) is Action.ALLOW for each in facts) / INPUTS
 
 
@@ -57,11 +58,9 @@ def _signals(translate: Translate, looks: Looks) -> list[tuple[Signal, ...]]:
     return [translate(look, name, _IMAGE) for name, look in looks]
 
 
-def _steps(
-    policy: Policy, translate: Translate, providers: Sequence[str], decisions: int
-) -> dict[str, dict[str, float]]:
+def _steps(policy: Policy, translate: Translate, many: int, decisions: int) -> dict[str, dict[str, float]]:
     """What each step takes: findings into our words, the decision on them, and what a shadow adds to it."""
-    said, given = inputs(policy, providers), context(policy)
+    said, given = inputs(policy, many), context(policy)
     for looks in said:  # once beforehand: what a policy works out when first asked is worked out once
         _timed(policy, translate, looks, given)
     took = [_timed(policy, translate, said[turn % INPUTS], given) for turn in range(decisions)]
