@@ -122,10 +122,10 @@ def _highest(policy: Policy, judged: Sequence[Judgement], verdicts: Verdicts) ->
     """The most particular category with the highest score, where a parent repeats it; none that only describes."""
     if len(judged) == 1 and policy.plain:
         seen = judged[0].seen
-        return seen.outline.highest(seen.heard.top)
+        return max(seen.outline.named, key=seen.heard.top.__getitem__, default=None)
     told = {slug: verdicts[slug].score for each in judged for slug in each.seen.heard.top}
     known = {slug: score for slug, score in told.items() if score is not None}
-    return policy.outline(judged[0].fact.modality, tuple(known)).highest(known)
+    return max(policy.named(known), key=known.__getitem__, default=None)
 
 
 class _Alone(dict[int, CategoryVerdict]):

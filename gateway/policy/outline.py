@@ -32,7 +32,3 @@ class Outline(Struct, frozen=True):
     def reached(self, scores: Mapping[str, int]) -> bool:
         """Whether any score is as high as its threshold."""
         return True in map(ge, scores.values(), self.lowest)
-
-    def highest(self, scores: Mapping[str, int]) -> str | None:
-        """The category with the highest score; of several, where a parent repeats it, the most particular."""
-        return max(self.named, key=scores.__getitem__, default=None)

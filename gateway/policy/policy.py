@@ -5,7 +5,7 @@ A `Policy` is a file as it is for some: `under(context, tenant)` gives it with t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -257,6 +257,11 @@ class Policy:
         """Whether it only describes the content. An open slug is as its root."""
         return category in self.context or category.split("/", 1)[0] in self.context
 
+    def named(self, slugs: Iterable[str]) -> tuple[str, ...]:
+        """Those that can be called the highest, the most particular first: none that only describes the content."""
+        lines = [self.lines[slug] for slug in slugs]
+        return tuple([slug for _, slug in sorted([line.rank for line in lines if not line.context], reverse=True)])
+
     def rule_for(self, category: str) -> Rule | None:
         """The threshold a category falls under: its own, else that of its nearest ancestor which has one.
 
@@ -266,11 +271,10 @@ class Policy:
         return next((self.rules[slug] for slug in lines if slug in self.rules), None)
 
     def _outline(self, modality: Modality, slugs: tuple[str, ...]) -> Outline:
-        lines, scored = [self.lines[slug] for slug in slugs], frozenset(slugs)
-        named = sorted([line.rank for line in lines if not line.context], reverse=True)
+        scored = frozenset(slugs)
         return Outline(
-            lowest=tuple([line.lowest for line in lines]),
-            named=tuple([slug for _, slug in named]),
+            lowest=tuple([self.lines[slug].lowest for slug in slugs]),
+            named=self.named(slugs),
             wants=tuple([want for want in self.wants[modality] if want[1] > 1 or want[0] not in scored]),
             apart=tuple([asked for asked in self.needs.categories if self._is_apart(asked, modality, scored)]),
         )
