@@ -121,11 +121,12 @@ def _verdicts(policy: Policy, judged: Sequence[Judgement]) -> Verdicts:
 def _highest(policy: Policy, judged: Sequence[Judgement], verdicts: Verdicts) -> str | None:
     """The most particular category with the highest score, where a parent repeats it; none that only describes."""
     if len(judged) == 1 and policy.plain:
-        seen = judged[0].seen
-        return max(seen.outline.named, key=seen.heard.top.__getitem__, default=None)
-    told = {slug: verdicts[slug].score for each in judged for slug in each.seen.heard.top}
-    known = {slug: score for slug, score in told.items() if score is not None}
-    return max(policy.named(known), key=known.__getitem__, default=None)
+        known, named = judged[0].seen.heard.top, judged[0].seen.outline.named
+    else:
+        told = {slug: verdicts[slug].score for each in judged for slug in each.seen.heard.top}
+        known = {slug: score for slug, score in told.items() if score is not None}
+        named = policy.named(known)
+    return max(named, key=known.__getitem__, default=None)
 
 
 class _Alone(dict[int, CategoryVerdict]):
@@ -149,9 +150,11 @@ def _score(policy: Policy, each: Judgement, verdicts: Verdicts) -> None:
     heard, over = each.seen.heard, each.over
     if policy.plain and len(heard.said) == 1:
         [(provider, scores)] = heard.said.items()
-        verdicts.update(zip(scores, map(_alone(provider).__getitem__, scores.values()), strict=True))
-        if over:
-            verdicts.update({slug: replace(verdicts[slug], action=action) for slug, action in over.items()})
+        alone = _alone(provider)
+        for slug, score in scores.items():
+            verdicts[slug] = alone[score]
+        for slug, action in over.items():
+            verdicts[slug] = replace(verdicts[slug], action=action)
         return
     rows = heard.rows
     known: Iterable[int | None] = heard.top.values()

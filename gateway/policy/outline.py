@@ -31,4 +31,4 @@ class Outline(Struct, frozen=True):
 
     def reached(self, scores: Mapping[str, int]) -> bool:
         """Whether any score is as high as its threshold."""
-        return True in map(ge, scores.values(), self.lowest)
+        return any(map(ge, scores.values(), self.lowest))
