@@ -328,15 +328,6 @@ def test_the_same_word_is_a_thing_or_an_alarm_as_each_answer_has_it():
         assert signal.category == category
 
 
-def test_an_answer_with_the_same_words_may_have_values_for_others_of_them():
-    for hate, spam in ((0.1, 0.2), (None, 0.2), (0.1, None), (None, None), (0.1, 0.2)):
-        look = Look((Finding("hate", hate), Finding("spam", spam)))
-        found = {signal.category: signal.score for signal in STRICT.translate(look, "acme", {TEXT: 0})}
-        assert found == {
-            slug: round(FULL * said) for slug, said in (("hate", hate), ("spam", spam)) if said is not None
-        }
-
-
 @given(st.lists(st.tuples(st.sampled_from(["Violence", "Gore", "Hate", "Swearing", "New"]), st.floats(0, 100))))
 def test_a_table_that_was_used_says_what_a_new_one_says(said):
     look = Look(tuple(Finding(label, value) for label, value in said), minimum=20.0)
