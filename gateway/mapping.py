@@ -16,12 +16,13 @@ from enum import StrEnum
 from functools import lru_cache
 from itertools import pairwise, repeat
 from pathlib import Path
+from types import NoneType
 from typing import Annotated, Any, Literal
 
 from msgspec import Struct
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from gateway.domain import FULL, Action, Finding, Look, Modality, Needs, Signal
+from gateway.domain import FULL, Action, Look, Modality, Needs, Signal
 from gateway.errors import VendorDrift
 from gateway.taxonomy import Taxonomy
 from gateway.units import Size
@@ -29,6 +30,7 @@ from gateway.yamlfile import Document, load
 
 _ROUNDING = 1e-6  # a float32 softmax may end a hair above 1
 _MOST_LABELS = 1000  # in one answer; the longest documented vocabulary has some 130
+_PLAIN = {float, NoneType}  # an answer with a value of another type is looked at value by value
 
 
 _SPOTS_KEPT, _PATTERNS_KEPT = 4096, 512  # of one table; vendors' own words are among them, so there is an end
@@ -117,16 +119,17 @@ class _Word:
 
 
 _Spot = tuple[str, int, bool]  # a category, on which input, and whether it gets the score or merely may be meant
-_Shape = tuple[str, frozenset[Modality] | None, bool, bool]  # of a finding: all but its value, and whether it has one
 
 
 class _Pattern(Struct, frozen=True):
-    """What findings of some shapes come to: a column for each thing that a signal is told.
+    """What findings come to, whatever their values are: a column for each thing that a signal is told.
 
-    `heard` are the places of those that count, `places` which of their scores a signal gets: of -1 none.
+    `heard` are the places of those that count, `places` which of their scores a signal gets: of -1 none. `one_each`:
+    every score makes one signal, in their order.
     """
 
     heard: tuple[int, ...]
+    one_each: bool
     categories: tuple[str, ...] = ()
     places: tuple[int, ...] = ()
     labels: tuple[str, ...] = ()
@@ -219,36 +222,54 @@ class VendorTable:
 
         Raises VendorDrift where the findings cannot be what they claim to be.
         """
-        shapes = tuple([(each.label, each.looked, each.open, each.value is None) for each in look.findings])
-        pattern = self._pattern(shapes, tuple(inputs.items()))
-        scores: list[int | None] = [*self._scores(look.findings, pattern.heard), None]
-        found = [scores[place] for place in pattern.places]
-        signals = list(map(Signal, pattern.categories, found, repeat(provider), pattern.labels, pattern.inputs))
+        findings = look.findings
+        labels = tuple([each.label for each in findings])
+        looked, is_open = tuple([each.looked for each in findings]), tuple([each.open for each in findings])
+        values = [each.value for each in findings]
+        kinds = set(map(type, values))
+        empty = tuple([value is None for value in values]) if NoneType in kinds else ()
+        pattern = self._pattern(labels, looked, is_open, empty, tuple(inputs.items()))
+        found: list[Any] = self._scores(labels, values, kinds, pattern.heard)
+        if not pattern.one_each:
+            found = [found[place] if place >= 0 else None for place in pattern.places]
+        signals = tuple(map(Signal, pattern.categories, found, repeat(provider), pattern.labels, pattern.inputs))
         if self._tree:
             signals = self._unexplained(signals)
         if self._silence is Silence.BELOW_MINIMUM:
-            signals += self._quiet(look, provider, inputs, signals)
-        return tuple(signals)
+            signals += tuple(self._quiet(look, provider, inputs, signals))
+        return signals
 
-    def _scores(self, findings: Sequence[Finding], heard: Sequence[int]) -> list[int]:
+    def _scores(
+        self, labels: Sequence[str], values: Sequence[Any], kinds: Set[type], heard: Sequence[int]
+    ) -> list[int]:
         """Of each that counts, 0..10,000. What is not plainly a number on the scale is looked at one by one."""
-        values: list[Any] = [findings[place].value for place in heard]
+        if len(heard) < len(values):
+            labels, values = [labels[place] for place in heard], [values[place] for place in heard]
         low, span = self._low, self._high - self._low
-        plain = set(map(type, values)) == {float} and low <= min(values) and max(values) <= self._high
+        plain = values and kinds <= _PLAIN and low <= min(values) and max(values) <= self._high
         if plain and math.isfinite(sum(values)):  # one that is not a number is neither less nor more
-            return list(map(round, [(value - low) / span * FULL for value in values]))
-        return [self._score(findings[place].label, findings[place].value) for place in heard]
+            return list(map(float.__round__, [(value - low) / span * FULL for value in values]))
+        return list(map(self._score, labels, values))
 
-    def _make_pattern(self, shapes: tuple[_Shape, ...], sent: Sent) -> _Pattern:
-        self._check_silence({label for label, *_ in shapes})
-        counts = [not empty and label not in self._ignored for label, _, _, empty in shapes]
-        heard = tuple([place for place, it_counts in enumerate(counts) if it_counts])
+    def _make_pattern(
+        self,
+        labels: tuple[str, ...],
+        looked: tuple[frozenset[Modality] | None, ...],
+        is_open: tuple[bool, ...],
+        empty: tuple[bool, ...],
+        sent: Sent,
+    ) -> _Pattern:
+        """`empty` says of each whether it has no value; nothing where all have one."""
+        self._check_silence(set(labels))
+        ignored = [label in self._ignored for label in labels]
+        heard = tuple([place for place in range(len(labels)) if not (ignored[place] or (empty and empty[place]))])
         rows = [
-            (category, number if scored else -1, label, index)
-            for number, (label, looked, is_open, _) in enumerate([shapes[place] for place in heard])
-            for category, index, scored in self._spots(label, looked, is_open, sent)
+            (category, number if scored else -1, labels[place], index)
+            for number, place in enumerate(heard)
+            for category, index, scored in self._spots(labels[place], looked[place], is_open[place], sent)
         ]
-        return _Pattern(heard, *zip(*rows, strict=True))
+        one_each = [number for _, number, _, _ in rows] == list(range(len(heard)))
+        return _Pattern(heard, one_each, *zip(*rows, strict=True))
 
     def _find_spots(
         self, label: str, looked: frozenset[Modality] | None, is_open: bool, sent: Sent
@@ -276,7 +297,7 @@ class VendorTable:
         return missing, sorted(_harmless(label) for label in fixed - self._words.keys() - self._ignored)
 
     def _quiet(
-        self, look: Look, provider: str, inputs: Mapping[Modality, int], signals: list[Signal]
+        self, look: Look, provider: str, inputs: Mapping[Modality, int], signals: Sequence[Signal]
     ) -> Iterator[Signal]:
         """For every category without a score: that it is below the minimum this answer names labels from.
 
@@ -320,14 +341,14 @@ class VendorTable:
     def _missing(self, labels: Set[str]) -> list[str]:
         return sorted(self._words.keys() - labels)
 
-    def _unexplained(self, signals: list[Signal]) -> list[Signal]:
+    def _unexplained(self, signals: tuple[Signal, ...]) -> tuple[Signal, ...]:
         """Without the labels that came only as ancestors: their score says nothing that a child's does not say."""
         scores = {signal.label: signal.score for signal in signals if signal.score is not None}
 
         def explained(label: str) -> bool:
             return any(scores.get(child, -1) >= scores[label] for child in self._tree.get(label, ()))
 
-        return [signal for signal in signals if not explained(signal.label)]
+        return tuple([signal for signal in signals if not explained(signal.label)])
 
 
 def _check_scale(document: Document, scale: tuple[float, float] | dict[int, float]) -> None:

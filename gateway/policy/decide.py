@@ -11,6 +11,8 @@ from functools import lru_cache, reduce
 from itertools import repeat
 from operator import or_
 
+from msgspec.structs import replace
+
 from gateway.domain import Action, CategoryVerdict, Coverage, Decision, Reading, Reason, State, worst
 from gateway.policy.judging import Judgement, Rank
 from gateway.policy.policy import UNSCORED, Policy
@@ -18,6 +20,7 @@ from gateway.policy.tally import Heard, InputFacts, combined, hear
 from gateway.taxonomy import kin
 
 _WORD = 64
+_VERDICTS_KEPT = 2000  # of one provider: most scores are calm, and the same few hundred
 _ALLOW, _SCORED = Action.ALLOW, State.SCORED  # Python 3.11 looks for them in a table each time, in Python
 
 Verdicts = dict[str, CategoryVerdict]
@@ -49,8 +52,8 @@ def decided(policy: Policy, heard: Sequence[Heard], locale: str | None = None) -
         _once(one.effects) if one.effects else (),
         _once(one.exempted) if one.exempted else (),
         tuple(one.shadow),
-        words(one.hits),
-        words(one.unknown),
+        words(one.hits) if one.hits else (),
+        words(one.unknown) if one.unknown else (),
     )
 
 
@@ -117,23 +120,42 @@ def _verdicts(policy: Policy, judged: Sequence[Judgement]) -> Verdicts:
 
 def _highest(policy: Policy, judged: Sequence[Judgement], verdicts: Verdicts) -> str | None:
     """The most particular category with the highest score, where a parent repeats it; none that only describes."""
-    left: Mapping[str, int] = judged[0].seen.heard.top
-    if len(judged) > 1 or not policy.plain:
-        told = [(slug, verdicts[slug].score) for each in judged for slug in each.seen.heard.top]
-        left = {slug: score for slug, score in told if score is not None}
-    lines = policy.lines
-    while left:
-        height = max(left.values())
-        able = [lines[slug] for slug, score in left.items() if score == height]
-        if best := max([line.rank for line in able if not line.context], default=None):
-            return best[1]
-        left = {slug: score for slug, score in left.items() if score < height}
-    return None
+    if len(judged) == 1 and policy.plain:
+        known, named = judged[0].seen.heard.top, judged[0].seen.outline.named
+    else:
+        told = {slug: verdicts[slug].score for each in judged for slug in each.seen.heard.top}
+        known = {slug: score for slug, score in told.items() if score is not None}
+        named = policy.named(known)
+    return max(named, key=known.__getitem__, default=None)
+
+
+class _Alone(dict[int, CategoryVerdict]):
+    """What is said of a category that this provider alone scored, by the score: made once."""
+
+    def __init__(self, provider: str):
+        self._provider = provider
+
+    def __missing__(self, score: int) -> CategoryVerdict:
+        verdict = CategoryVerdict(score, _SCORED, _ALLOW, {self._provider: score})
+        if len(self) < _VERDICTS_KEPT:
+            self[score] = verdict
+        return verdict
+
+
+_alone = lru_cache(64)(_Alone)
 
 
 def _score(policy: Policy, each: Judgement, verdicts: Verdicts) -> None:
     """What was scored on one input."""
     heard, over = each.seen.heard, each.over
+    if policy.plain and len(heard.said) == 1:
+        [(provider, scores)] = heard.said.items()
+        alone = _alone(provider)
+        for slug, score in scores.items():
+            verdicts[slug] = alone[score]
+        for slug, action in over.items():
+            verdicts[slug] = replace(verdicts[slug], action=action)
+        return
     rows = heard.rows
     known: Iterable[int | None] = heard.top.values()
     if not policy.plain:

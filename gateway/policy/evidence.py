@@ -6,7 +6,7 @@ picture in it: of what only a picture can show there is none, and that is known.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from typing import Any, TypeVar, cast
 
 from gateway.domain import Failure, Modality, Reading
@@ -23,17 +23,20 @@ _NOTHING: Mapping[str, Any] = {}
 _NO_PICTURE: Mapping[str, Any] = {"terms": (), "has_phone": False, "has_email": False, "has_url": False}
 
 
-def facts_of(policy: Policy, seen: Seen) -> Facts:
-    """The evidence in the numbers and texts that the policy's rules compare."""
+def facts_of(policy: Policy, seen: Seen, names: Set[str] | None = None) -> Facts:
+    """The evidence in the numbers and texts that the policy's rules compare.
+
+    With `names`, labels are left out where none of them has one of these.
+    """
     needs, heard, fact = policy.needs, seen.heard, seen.heard.fact
-    apart = needs.categories if seen.reports else policy.apart[fact.modality]
+    apart = needs.categories if seen.reports else seen.outline.apart
     scores, voices, silences = _apart(policy, seen, apart) if apart else (heard.top, _NOTHING, _NOTHING)
     roots, context = needs.roots, fact.context
     return Facts(
         scores,
         voices,
         silences,
-        _labels(heard) if LABELS in roots else None,
+        _labels(heard, names) if LABELS in roots else None,
         _hashes(heard) if HASHES in roots else None,
         _read(fact) if OCR in roots else _NOTHING,
         context,
@@ -76,12 +79,16 @@ def _undecided(quiet: Mapping[str, int] | None, row: Mapping[str, int]) -> int:
     return sum(provider not in row for provider in quiet) if quiet else 0
 
 
-def _labels(heard: Heard) -> Sequence[Label] | None:
-    """What providers that name things saw; None where none looked. The same for every policy."""
+def _labels(heard: Heard, names: Set[str] | None) -> Sequence[Label] | None:
+    """What providers that name things saw; None where none looked."""
     if heard.fact.modality is _TEXT:
         return ()
+    missed = names is not None and names.isdisjoint(heard.words)
+    found = [] if missed else cast(list[Label], heard.things)
+    if not heard.silent:
+        return found if heard.naming else None
     asked = [answer.outcome for answer in heard.fact.answers if answer.outcome.provider in heard.fact.objects]
-    return _known(asked, cast(list[Label], heard.things))
+    return _known(asked, found)
 
 
 def _hashes(heard: Heard) -> Sequence[HashHit] | None:

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from msgspec import structs
+
 from gateway.domain import FULL, Decision, Reading, Reason
 from gateway.policy.cel.shapes import Many, Record
 from gateway.policy.cel.typed import And, Condition, Coverage, Field, Not, Or, Score, Some, Votes, terms
@@ -179,7 +181,7 @@ def _elements(node: Some, facts: Facts) -> Iterator[dict[str, Any]]:
     names = list(node.over.shape.of.parts)
     program = Program([replace(node, once=False)])
     for element in getattr(facts, node.over.root) or ():
-        alone = replace(facts, labels=(element,)) if node.over.root == LABELS else replace(facts, hashes=(element,))
+        alone = structs.replace(facts, **{node.over.root: (element,)})
         true, _ = program.ask(alone)
         if true:
             shown = dict(zip(names, element, strict=True))

@@ -71,9 +71,8 @@ class Judgement:
             self._miss(f"combine.{slug}", slug, Action.REVIEW)
         if fact.unseen or len(seen.heard.said) < fact.need:
             self._gaps()
-        scores = seen.heard.top
-        for slug, least, action in policy.wants[fact.modality]:
-            if (least > 1 or slug not in scores) and seen.covered(slug) < least:
+        for slug, least, action in seen.outline.wants:
+            if seen.covered(slug) < least:
                 self._miss(f"coverage.{slug}", slug, action)
 
     # thresholds
@@ -127,17 +126,18 @@ class Judgement:
     def _rules(self) -> Mapping[str, str]:
         """Ask all of them. Gives what is lifted, and by which exemption."""
         policy = self._policy
-        facts = facts_of(policy, self.seen)
+        facts = facts_of(policy, self.seen, policy.needs.names)
         hits, unknown = policy.program.ask(facts)
+        if not hits and not unknown:
+            return _NOTHING
         lifted: dict[str, str] = {}
         for exemption in policy.exemptions:
             if hits >> exemption.bit & 1:
                 lifted.update(dict.fromkeys(exemption.names, exemption.id))
         self.hits, self.unknown = hits, unknown = hits & policy.live, unknown & policy.live
-        if hits or unknown:
-            for clause in policy.clauses:
-                if (hits | unknown) >> clause.bit & 1:
-                    self._heed(clause, facts, lifted, true=bool(hits >> clause.bit & 1))
+        for clause in policy.clauses:
+            if (hits | unknown) >> clause.bit & 1:
+                self._heed(clause, facts, lifted, true=bool(hits >> clause.bit & 1))
         if lifted:
             self._note_lifted(lifted)
         return lifted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from string import Template
 
@@ -68,6 +69,7 @@ class Messages:
         return shipped._find((key,), locale, self._locale) or "content"
 
 
+@lru_cache(_MOST_TOLD)
 def keys_for(code: str, category: str | None, action: Action, chosen: str) -> tuple[str, ...]:
     """Where to look for a reason's words, the most particular first."""
     kinds = kin(category) if category else ()

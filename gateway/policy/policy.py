@@ -5,9 +5,9 @@ A `Policy` is a file as it is for some: `under(context, tenant)` gives it with t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from gateway.policy.combine import Way
 from gateway.policy.compile.python import Program
 from gateway.policy.messages import Messages
 from gateway.policy.needs import Asked, Needs
+from gateway.policy.outline import Outline, Want
 from gateway.policy.overlays import Variants
 from gateway.policy.schema import CoverageRule, PolicyFile, Rollout
 from gateway.taxonomy import Kind, Taxonomy, kin
@@ -24,6 +25,7 @@ from gateway.taxonomy import Kind, Taxonomy, kin
 NEVER = 1 << 20  # above every score
 UNSCORED = {state: CategoryVerdict(None, state, Action.ALLOW, {}) for state in State}
 _MOST_LINES = 10_000
+_OUTLINES_KEPT = 512  # of one policy; vendors' own words are among the categories, so there is an end
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Rule:
 
     def name(self, action: Action) -> str:
         """How reasons and exemptions call it."""
-        return f"thresholds.{self.category}.{action.value}"
+        return f"thresholds.{self.category}.{action}"
 
     @cached_property
     def lowest(self) -> int | None:
@@ -186,6 +188,11 @@ class Policy:
         return _Lines(self._draw)
 
     @cached_property
+    def outline(self) -> Callable[[Modality, tuple[str, ...]], Outline]:
+        """What is known of an input of this modality as soon as it is known which categories were scored on it."""
+        return lru_cache(_OUTLINES_KEPT)(self._outline)
+
+    @cached_property
     def required(self) -> Mapping[Modality, tuple[str, ...]]:
         """The categories that must be covered."""
         return {modality: tuple(rules) for modality, rules in self.coverage.items()}
@@ -199,11 +206,6 @@ class Policy:
     def unseen(self) -> Mapping[Modality, Mapping[str, CategoryVerdict]]:
         """What is said of the listed categories where nobody who was asked can see them."""
         return {modality: dict.fromkeys(slugs, UNSCORED[State.NOT_COVERED]) for modality, slugs in self.listed.items()}
-
-    @cached_property
-    def heights(self) -> tuple[tuple[int, str], ...]:
-        """The lowest scores that are not allowed, from the lowest up, each with its category."""
-        return tuple(sorted((rule.lowest, slug) for slug, rule in self.rules.items() if rule.lowest is not None))
 
     @cached_property
     def plain(self) -> bool:
@@ -230,21 +232,6 @@ class Policy:
         }
 
     @cached_property
-    def apart(self) -> Mapping[Modality, tuple[Asked, ...]]:
-        """Of what rules ask for, the categories where the highest score of any provider is not all there is to know."""
-        return {
-            modality: tuple(
-                asked
-                for asked in self.needs.categories
-                if asked.way.name != "max"
-                or asked.voices
-                or asked.slug in self.nowhere[modality]
-                or self.least[modality].get(asked.slug, 1) > 1
-            )
-            for modality in Modality
-        }
-
-    @cached_property
     def least(self) -> Mapping[Modality, Mapping[str, int]]:
         """How many must have looked at a category before it has a score; one where nothing is said here."""
         return {
@@ -253,7 +240,7 @@ class Policy:
         }
 
     @cached_property
-    def wants(self) -> Mapping[Modality, tuple[tuple[str, int, Action], ...]]:
+    def wants(self) -> Mapping[Modality, tuple[Want, ...]]:
         """What must be covered, as category, number of providers and what follows where they did not look."""
         return {
             modality: tuple((slug, rule.min_providers, Action(rule.on_missing)) for slug, rule in rules.items())
@@ -270,6 +257,11 @@ class Policy:
         """Whether it only describes the content. An open slug is as its root."""
         return category in self.context or category.split("/", 1)[0] in self.context
 
+    def named(self, slugs: Iterable[str]) -> tuple[str, ...]:
+        """Those that can be called the highest, the most particular first: none that only describes the content."""
+        lines = [self.lines[slug] for slug in slugs]
+        return tuple([slug for _, slug in sorted([line.rank for line in lines if not line.context], reverse=True)])
+
     def rule_for(self, category: str) -> Rule | None:
         """The threshold a category falls under: its own, else that of its nearest ancestor which has one.
 
@@ -277,6 +269,20 @@ class Policy:
         """
         lines = (category,) if self.is_context(category) else kin(category)
         return next((self.rules[slug] for slug in lines if slug in self.rules), None)
+
+    def _outline(self, modality: Modality, slugs: tuple[str, ...]) -> Outline:
+        scored = frozenset(slugs)
+        return Outline(
+            lowest=tuple([self.lines[slug].lowest for slug in slugs]),
+            named=self.named(slugs),
+            wants=tuple([want for want in self.wants[modality] if want[1] > 1 or want[0] not in scored]),
+            apart=tuple([asked for asked in self.needs.categories if self._is_apart(asked, modality, scored)]),
+        )
+
+    def _is_apart(self, asked: Asked, modality: Modality, scored: Set[str]) -> bool:
+        """Whether the highest score of any provider is not all there is to know for rules that ask for this."""
+        nowhere, least = asked.slug in self.nowhere[modality], self.least[modality].get(asked.slug, 1)
+        return asked.way.name != "max" or asked.voices or least > 1 or (nowhere and asked.slug not in scored)
 
     def _draw(self, category: str) -> Line:
         rule = self.rule_for(category)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import lru_cache
-from typing import Any, cast
+from itertools import repeat
+from operator import itemgetter
+from typing import Any
 
 from msgspec import Struct, field
 
-from gateway.domain import FULL, Answer, Modality, Reading
+from gateway.domain import FULL, Answer, Modality, Reading, Signal
 from gateway.policy.combine import Row, Way
+from gateway.policy.outline import Outline
 from gateway.policy.policy import Policy, Rule
 from gateway.taxonomy import kin
 
 LISTED = "label/listed"  # who scores this is a list of known things: what it says is a fact, and no opinion to average
 
 Thing = tuple[str, int, str]  # label, score, provider; in a third of the time that a NamedTuple takes
+Loud = tuple[str, Sequence[Signal], Sequence[int]]  # provider, its signals that have a score, and the scores
 Tally = dict[str, dict[str, int]]  # category → provider → score, parents at least as high as their children
 
 
@@ -38,23 +41,26 @@ class InputFacts(Struct, frozen=True):
     objects: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class Heard:
+class Heard(Struct):
     """What was said of the input that stands at this place, the same under every policy.
 
-    `said` has for each provider that answered its scores by category, parents at least as high as their children;
-    `top` the highest of them, `peak` the highest of those, -1 where there is none. `hushed` are providers with a
-    category and the score under which they report nothing of it.
+    `loud` are the signals that have a score, `said` the scores of each provider that answered by category, parents at
+    least as high as their children; `top` the highest of them. `hushed` are providers with a category and the score
+    under which they report nothing of it. `naming` are the loud ones of those who name things, `silent` says whether
+    somebody who was asked gave no answer.
     """
 
     index: int
     fact: InputFacts
+    loud: list[Loud]
+    naming: list[Loud]
     said: dict[str, dict[str, int]]
     top: dict[str, int]
-    peak: int
     hushed: list[tuple[str, str, int]]
+    silent: bool
     _rows: Tally | None = None
     _things: list[Thing] | None = None
+    _words: Set[str] | None = None
 
     @property
     def rows(self) -> Tally:
@@ -67,17 +73,19 @@ class Heard:
     def things(self) -> list[Thing]:
         """What providers that name things saw. Put together when somebody asks."""
         if self._things is None:
-            self._things = _things(self.index, self.fact)
+            self._things = [thing for loud in self.naming for thing in _things(*loud)]
         return self._things
+
+    @property
+    def words(self) -> Set[str]:
+        """What they call it."""
+        if self._words is None:
+            self._words = {signal.label for _, signals, _ in self.naming for signal in signals}
+        return self._words
 
     def row(self, slug: str) -> dict[str, int]:
         """The scores of one category."""
         return {provider: scores[slug] for provider, scores in self.said.items() if slug in scores}
-
-    @property
-    def silent(self) -> bool:
-        """Whether somebody who was asked gave no answer."""
-        return len(self.said) < len(self.fact.answers)
 
 
 def hear(facts: Sequence[InputFacts]) -> list[Heard]:
@@ -86,50 +94,61 @@ def hear(facts: Sequence[InputFacts]) -> list[Heard]:
 
 
 def _heard(index: int, fact: InputFacts) -> Heard:
+    loud: list[Loud] = []
+    naming: list[Loud] = []
     said: dict[str, dict[str, int]] = {}
     hushed: list[tuple[str, str, int]] = []
     for answer in fact.answers:
         reading = answer.outcome
         if isinstance(reading, Reading):
-            categories, scores = _scored(index, reading, hushed)
-            rolled = _rolled_up(categories, scores)
-            before = said.get(reading.provider)
-            said[reading.provider] = rolled if before is None else _top((before, rolled))
+            provider = reading.provider
+            signals, scores = _scored(index, reading, hushed)
+            loud.append((provider, signals, scores))
+            if provider in fact.objects:
+                naming.append(loud[-1])
+            rolled = _rolled_up(tuple([signal.category for signal in signals]), scores)
+            said[provider] = _top((said[provider], rolled)) if provider in said else rolled
     [top] = said.values() if len(said) == 1 else [_top(said.values())]
-    return Heard(index, fact, said, top, max(top.values(), default=-1), hushed)
+    return Heard(index, fact, loud, naming, said, top, hushed, silent=len(said) < len(fact.answers))
 
 
-def _scored(index: int, reading: Reading, hushed: list[tuple[str, str, int]]) -> tuple[tuple[str, ...], list[int]]:
-    """The categories with a score on this input, and the scores; what is hushed goes with the others."""
+def _scored(index: int, reading: Reading, hushed: list[tuple[str, str, int]]) -> tuple[Sequence[Signal], Sequence[int]]:
+    """Its signals with a score on this input, and the scores; what is hushed goes with the others."""
     signals = reading.signals
-    scores = [signal.score for signal in signals]
+    scores: list[Any] = [signal.score for signal in signals]
     if reading.inputs == (index,) and None not in scores:  # nearly always
-        return tuple([signal.category for signal in signals]), cast(list[int], scores)
+        return signals, scores
     here = [signal for signal in signals if signal.input == index]
     hushed += [
         (reading.provider, each.category, each.below) for each in here if each.score is None and each.below is not None
     ]
-    loud = [(signal.category, signal.score) for signal in here if signal.score is not None]
-    return tuple([category for category, _ in loud]), [score for _, score in loud]
+    loud = [(each, each.score) for each in here if each.score is not None]
+    return [each for each, _ in loud], [score for _, score in loud]
 
 
 def _rolled_up(categories: tuple[str, ...], scores: Sequence[int]) -> dict[str, int]:
     """The highest score of each category, its descendants' among them."""
     rolled = dict(zip(categories, scores, strict=True))
-    for slug, places in _shared(categories):
-        rolled[slug] = max([scores[place] for place in places])
+    for slug, taken in _shared(categories):
+        rolled[slug] = max(taken(scores))
     return rolled
 
 
 @lru_cache(1024)
-def _shared(categories: tuple[str, ...]) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    """Of those that get a score from elsewhere than one place of their own: the places."""
+def _shared(categories: tuple[str, ...]) -> tuple[tuple[str, Callable[[Sequence[int]], Iterable[int]]], ...]:
+    """Of those that get a score from elsewhere than one place of their own: what takes those scores out."""
     places: dict[str, list[int]] = {}
     for place, category in enumerate(categories):
         for slug in kin(category):
             places.setdefault(slug, []).append(place)
     own = {slug: [place] for place, slug in enumerate(categories)}
-    return tuple((slug, tuple(found)) for slug, found in places.items() if found != own.get(slug))
+    return tuple((slug, _taking(found)) for slug, found in places.items() if found != own.get(slug))
+
+
+def _taking(places: list[int]) -> Callable[[Sequence[int]], Iterable[int]]:
+    """What gives the items in these places; one at least."""
+    first, *more = places
+    return itemgetter(first, *more) if more else itemgetter(slice(first, first + 1))
 
 
 def _top(said: Iterable[Mapping[str, int]]) -> dict[str, int]:
@@ -153,30 +172,25 @@ def _rows(said: Mapping[str, Mapping[str, int]], slugs: Iterable[str]) -> Tally:
     return rows
 
 
-def _things(index: int, fact: InputFacts) -> list[Thing]:
-    return [
-        (signal.label, signal.score, reading.provider)
-        for reading in [answer.outcome for answer in fact.answers if answer.outcome.provider in fact.objects]
-        if isinstance(reading, Reading)
-        for signal in reading.signals
-        if signal.score is not None and signal.input == index
-    ]
+def _things(provider: str, signals: Sequence[Signal], scores: Sequence[int]) -> Iterable[Thing]:
+    return zip([signal.label for signal in signals], scores, repeat(provider))
 
 
-@dataclass(slots=True)
-class Seen:
+class Seen(Struct):
     """What that comes to under a policy.
 
-    `judged` has what is over its threshold: the highest score under the same threshold, and whose category it is.
-    `undecided` are categories where too few answered to combine, and what they said might be over. `quiet`: looked, and
-    reports nothing above its minimum, which is low enough for the threshold; `reports` has every such minimum.
+    `outline` is what is known without the scores. `judged` has what is over its threshold: the highest score under the
+    same threshold, and whose category it is. `undecided` are categories where too few answered to combine, and what
+    they said might be over. `quiet`: looked, and reports nothing above its minimum, which is low enough for the
+    threshold; `reports` has every such minimum.
     """
 
     heard: Heard
-    judged: dict[str, tuple[int, str]]
-    undecided: list[str]
-    quiet: dict[str, set[str]]
-    reports: dict[str, dict[str, int]]
+    outline: Outline
+    judged: dict[str, tuple[int, str]] = field(default_factory=dict)
+    undecided: list[str] = field(default_factory=list)
+    quiet: dict[str, set[str]] = field(default_factory=dict)
+    reports: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def covered(self, slug: str) -> int:
         """How many providers looked at this category well enough to count."""
@@ -193,22 +207,13 @@ def low_enough(rule: Rule | None, below: int | None) -> bool:
 
 def tally(policy: Policy, heard: Heard) -> Seen:
     """Which of it counts."""
-    seen = Seen(heard, {}, [], {}, {})
+    outline = policy.outline(heard.fact.modality, tuple(heard.top))
+    seen = Seen(heard, outline)
     if heard.hushed:
         _silent(policy, seen)
-    if not policy.plain or _reaches(policy, heard):
+    if not policy.plain or outline.reached(heard.top):
         _judge(policy, seen)
     return seen
-
-
-def _reaches(policy: Policy, heard: Heard) -> bool:
-    """Whether anything is as high as its threshold."""
-    for lowest, slug in policy.heights:
-        if heard.peak < lowest:
-            return False
-        if heard.top.get(slug, -1) >= lowest:
-            return True
-    return False
 
 
 def _silent(policy: Policy, seen: Seen) -> None:
@@ -224,16 +229,10 @@ def _silent(policy: Policy, seen: Seen) -> None:
 
 def _judge(policy: Policy, seen: Seen) -> None:
     """Hold every score against its threshold."""
-    judged, lines, index = seen.judged, policy.lines, seen.heard.index
+    judged, lines = seen.judged, policy.lines
     rows: dict[str, dict[str, tuple[int, str]]] = {}
-    for answer in seen.heard.fact.answers:
-        reading = answer.outcome
-        if not isinstance(reading, Reading):
-            continue
-        for signal in reading.signals:
-            score, category = signal.score, signal.category
-            if score is None or signal.input != index:
-                continue
+    for provider, signals, scores in seen.heard.loud:
+        for category, score in zip([signal.category for signal in signals], scores, strict=True):
             line = lines[category]
             if score >= line.lowest:
                 for slug in line.together:
@@ -241,8 +240,8 @@ def _judge(policy: Policy, seen: Seen) -> None:
                         judged[slug] = (score, category)
             for slug in line.rowed:
                 heard = rows.setdefault(slug, {})
-                if reading.provider not in heard or score > heard[reading.provider][0]:
-                    heard[reading.provider] = (score, category)
+                if provider not in heard or score > heard[provider][0]:
+                    heard[provider] = (score, category)
     if rows:
         _combine(policy, seen, rows)
 

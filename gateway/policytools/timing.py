@@ -7,22 +7,19 @@ from statistics import median, quantiles
 from time import thread_time_ns
 from typing import Any
 
-from gateway.domain import Answer, Finding, Look, Modality, Reading, Role, Signal
+from gateway.domain import Action, Look, Modality, Signal
 from gateway.policy.decide import action, decided
 from gateway.policy.making import load_policy
 from gateway.policy.messages import Messages
 from gateway.policy.policy import Policy
-from gateway.policy.tally import InputFacts, hear
-from gateway.policytools.given import asked
+from gateway.policy.tally import hear
+from gateway.policytools.drawn import INPUTS, Looks, context, fact, inputs
 
-_PROVIDERS = tuple(f"provider-{number}" for number in range(4))
-_THINGS = ("person", "sky", "knife")
-_INPUTS = 16  # different ones, taken in turn: one is alarming in everything, the others are calm
-_CALM = 0.01
 _IMAGE = {Modality.IMAGE: 0}
+_TENANT = "default"
+_MANY = 4  # providers, beside one alone
 
 Translate = Callable[[Look, str, Mapping[Modality, int]], tuple[Signal, ...]]
-Looks = Sequence[tuple[str, Look]]  # what each provider said
 
 
 def measure(
@@ -33,7 +30,8 @@ def measure(
     `translate` is that of a table which has a label for each category the policy asks about, called as that.
 
     An input has an answer of one or four providers for every category the policy asks about, and three labels. Most are
-    calm, as most of what comes is; one in sixteen has everything against it, and makes the 99th percentile.
+    calm, as most of what comes is; one in sixteen has everything against it, and makes the 99th percentile. `allowed`
+    is the share that the policy allows.
     """
     compiled = [_compiled(policy, messages) for _ in range(compilations)]
     return {
@@ -42,43 +40,42 @@ def measure(
         "categories": len(policy.said.thresholds),
         "overlays": len(policy.said.overlays),
         "decisions": decisions,
-        **_steps(policy, translate, _PROVIDERS, decisions),
-        "one_provider": _steps(policy, translate, _PROVIDERS[:1], decisions),
+        "allowed": _allowed(policy, translate),
+        **_steps(policy, translate, _MANY, decisions),
+        "one_provider": _steps(policy, translate, 1, decisions),
         "compile_ms": round(median(compiled) / 1e6, 2),
     }
 
 
-def _steps(
-    policy: Policy, translate: Translate, providers: Sequence[str], decisions: int
-) -> dict[str, dict[str, float]]:
+def _allowed(policy: Policy, translate: Translate) -> float:
+    given = context(policy)
+    here = policy.under(given, _TENANT)
+    facts = [fact(looks, _signals(translate, looks), given) for looks in inputs(policy, _MANY)]
+    return sum(action(here, hear([each])) is Action.ALLOW for each in facts) / INPUTS
+
+
+def _signals(translate: Translate, looks: Looks) -> list[tuple[Signal, ...]]:
+    return [translate(look, name, _IMAGE) for name, look in looks]
+
+
+def _steps(policy: Policy, translate: Translate, many: int, decisions: int) -> dict[str, dict[str, float]]:
     """What each step takes: findings into our words, the decision on them, and what a shadow adds to it."""
-    inputs = [_said(policy, providers, 1.0 if turn == 0 else turn * _CALM / _INPUTS) for turn in range(_INPUTS)]
-    for looks in inputs:  # once beforehand: what a policy works out when first asked is worked out once
-        _timed(policy, translate, looks)
-    took = [_timed(policy, translate, inputs[turn % _INPUTS]) for turn in range(decisions)]
+    said, given = inputs(policy, many), context(policy)
+    for looks in said:  # once beforehand: what a policy works out when first asked is worked out once
+        _timed(policy, translate, looks, given)
+    took = [_timed(policy, translate, said[turn % INPUTS], given) for turn in range(decisions)]
     names = ("translation_us", "decision_us", "shadow_us")
     return {name: _told(step) for name, step in zip(names, zip(*took, strict=True), strict=True)}
 
 
-def _timed(policy: Policy, translate: Translate, looks: Looks) -> tuple[int, int, int]:
+def _timed(policy: Policy, translate: Translate, looks: Looks, given: dict[str, Any]) -> tuple[int, int, int]:
     begun = thread_time_ns()
-    signals = [translate(look, name, _IMAGE) for name, look in looks]
+    signals = _signals(translate, looks)
     translated = thread_time_ns()
-    readings = [
-        Reading(name, (0,), said, None, None, (), 1, 0.0) for (name, _), said in zip(looks, signals, strict=True)
-    ]
-    fact = InputFacts(
-        modality=Modality.IMAGE,
-        answers=tuple([Answer(0, Role.ASK, reading) for reading in readings]),
-        sees={},
-        need=1,
-        place=0,
-        context={"surface": "post"},
-        objects=_PROVIDERS[:1],
-    )
+    known = [fact(looks, signals, given)]
     ready = thread_time_ns()
-    here = policy.under(fact.context, "default")
-    heard = hear([fact])
+    here = policy.under(given, _TENANT)
+    heard = hear(known)
     decided(here, heard)
     done = thread_time_ns()
     action(here, heard)
@@ -93,9 +90,3 @@ def _compiled(policy: Policy, messages: Messages) -> int:
     begun = thread_time_ns()
     load_policy(policy.file, policy.taxonomy, messages)
     return thread_time_ns() - begun
-
-
-def _said(policy: Policy, providers: Sequence[str], value: float) -> Looks:
-    labels = asked(policy, Modality.IMAGE)
-    findings = [Finding(label, value) for label in labels] + [Finding(thing, value, open=True) for thing in _THINGS]
-    return [(name, Look(tuple(findings))) for name in providers]

@@ -211,6 +211,7 @@ def test_bench_measures(policy):
         for step in ("translation_us", "decision_us", "shadow_us"):
             assert 0 < took[step]["p50"] <= took[step]["p99"]
     assert found["compile_ms"] > 0
+    assert found["allowed"] == 0  # each of them has a label somebody is sure of
     assert (found["rules"], found["categories"]) == (2, 1)
 
 

@@ -325,3 +325,26 @@ def test_a_gap_is_told_as_a_check_to_come_even_where_the_policy_has_words_for_al
     rules = policy("{hate: {review: 0.5}}", "{hate: {}}", "messages: {default: {en: Pick something different!}}\n")
     [reason] = decide(rules, [facts(said("a", {"spam": 0}), modality=TEXT)]).reasons
     assert reason.message == "This text needs a review before it can be published."
+
+
+def test_a_calm_verdict_is_nobody_elses():
+    """The same score by the same provider is an alarm under another policy, and then not calm again."""
+    strict, mild = policy("{hate: {review: 0.01}}"), policy("{hate: {review: 0.5}}")
+    fact = facts(said("a", {"hate": 150}))
+    for rules, action in ((mild, ALLOW), (strict, REVIEW), (mild, ALLOW), (strict, REVIEW)):
+        verdict = decide(rules, [fact]).categories["hate"]
+        assert (verdict.action, verdict.score, verdict.providers) == (action, 150, {"a": 150})
+
+
+def test_what_merely_describes_is_never_the_highest():
+    scores = {"label/knife": FULL, "hate": 100, "sexual/toys": 200}
+    for answers in ([said("a", scores)], [said("a", scores), said("b", {"hate": 50})]):
+        assert decide(policy(NUDITY), [facts(*answers)]).max_category == "sexual/toys"
+    assert decide(policy(NUDITY), [facts(said("a", {"label/knife": FULL}))]).max_category is None
+
+
+def test_answers_of_one_shape_after_another_are_each_decided_by_their_own_scores():
+    rules = policy("{hate: {review: 0.5}}", "{hate: {min_providers: 2}, sexual: {min_providers: 1}}")
+    for score, found in ((9000, ["hate", "coverage_missing", "coverage_missing"]), (10, ["coverage_missing"] * 2)):
+        assert codes(decide(rules, [facts(said("a", {"hate": score}))])) == found
+    assert codes(decide(rules, [facts(said("a", {"hate": 10}), said("b", {"hate": 10, "sexual": 0}))])) == []

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import field
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from gateway.frozen import frozen
+from msgspec import Struct, field
+
 from gateway.policy.cel.shapes import Kind, Many, Shape
 
 MISSING = -1  # a score nobody gave
@@ -33,8 +33,7 @@ class Incomplete(tuple[Any, ...]):
     __slots__ = ()
 
 
-@frozen
-class Facts:
+class Facts(Struct, frozen=True):
     """Scores are 0..10,000. What is not in a mapping is missing; a list that is None was not looked for, and
     one that is Incomplete holds what is known of it.
 
@@ -58,19 +57,45 @@ def fit(shape: Shape, value: Any) -> Any:
 
     Never converted: "3" is no number. Text with U+0000 in it is missing too, since databases do not agree about it.
     """
-    if isinstance(value, str):
-        return value if shape is Kind.TEXT and "\0" not in value else None
-    if isinstance(shape, Many):
-        items = [fit(Kind.TEXT, item) for item in value] if isinstance(value, list | tuple) else [None]
-        return None if None in items else tuple(items)
-    if isinstance(value, bool):
-        return value if shape is Kind.BOOL else None
+    return fitting(shape)(value)
+
+
+def fitting(shape: Shape) -> Callable[[Any], Any]:
+    """What fits values to this shape."""
+    return _texts if isinstance(shape, Many) else _FITTING.get(shape, _nothing)
+
+
+def _texts(value: Any) -> tuple[str, ...] | None:
+    texts = isinstance(value, list | tuple) and all(_text(item) is not None for item in value)
+    return tuple(value) if texts else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and "\0" not in value else None
+
+
+def _bool(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _int(value: Any) -> int | None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if whole and -(2**63) <= value < 2**63 else None
+
+
+def _double(value: Any) -> float | None:
     if isinstance(value, int):
-        return _of_int(shape, value)
-    return value if isinstance(value, float) and shape is Kind.DOUBLE and math.isfinite(value) else None
+        return float(value) if abs(value) <= 2**53 and not isinstance(value, bool) else None
+    return value if isinstance(value, float) and math.isfinite(value) else None
 
 
-def _of_int(shape: Shape, value: int) -> int | float | None:
-    if shape is Kind.INT:
-        return value if -(2**63) <= value < 2**63 else None
-    return float(value) if shape is Kind.DOUBLE and abs(value) <= 2**53 else None
+def _nothing(value: Any) -> None:
+    return None
+
+
+_FITTING: Mapping[Kind, Callable[[Any], Any]] = {
+    Kind.TEXT: _text,
+    Kind.BOOL: _bool,
+    Kind.INT: _int,
+    Kind.DOUBLE: _double,
+}

@@ -88,7 +88,7 @@ class _Writer:
         self._known: dict[Constant | Constants, str] = {}
         self._kept: dict[Some | One, str] = {}
         self._lines: list[str] = []
-        self.constants: dict[str, Any] = {"one": exactly_one, "some": any_of}
+        self.constants: dict[str, Any] = {"one": exactly_one, "some": any_of, "more": Incomplete}
 
     def function(self, conditions: Sequence[Condition]) -> str:
         """`bind(constants)` gives `rules(vector)`, which gives the masks."""
@@ -226,7 +226,8 @@ class _Writer:
             asked = f"one([{self._outcome(node.body)} {each}], {name})"
         else:
             asked = f"some([{self.true(node.body)} {each} if not {self.false(node.body)}], {name})"
-        return f"{_UNKNOWN} if {name} is None else {asked}"
+        none = f"{_UNKNOWN} if {name} is None or type({name}) is more else {_FALSE}"
+        return f"{asked} if {name} else {none}"
 
     def _one(self, node: One) -> str:
         return f"one([{', '.join(self._outcome(part) for part in node.parts)}])"

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from gateway.domain import FULL
-from gateway.policy.cel.shapes import Plain, Shape
 from gateway.policy.cel.typed import Condition, Constant, Coverage, Field, Holds, Score, Votes, terms, walk
 from gateway.policy.compile.binding import bind, binder
-from gateway.policy.compile.facts import MISSING, Facts, fit
+from gateway.policy.compile.facts import MISSING, Facts, fitting
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ def highest(node: Votes) -> tuple[Highest, Highest]:
 
 def vector(order: Sequence[Slot]) -> Callable[[Facts], list[Any]]:
     """What fetches the slots' values out of some facts, all at once."""
-    names: dict[str, Any] = {"kth": kth_highest, "fitted": _fitted}
+    names: dict[str, Any] = {"kth": kth_highest}
     values = [_fetch(slot, number, names) for number, slot in enumerate(order)]
     lines = ["def vector(facts):", f"    return [{', '.join(values)}]", "return vector"]
     made: Callable[[Facts], list[Any]] = bind(binder(names, lines), names)
@@ -70,13 +69,9 @@ def _fetch(slot: Slot, number: int, names: dict[str, Any]) -> str:
         case Field(root="labels" | "hashes"):
             return f"facts.{slot.root}"
         case Field(root, name, shape, default):
-            names.update({key: name, f"s{number}": shape, f"d{number}": default})
-            return f"fitted(s{number}, facts.{root}.get({key}), d{number})"
-
-
-def _fitted(shape: Shape, given: Any, default: Plain | None) -> Any:
-    found = None if given is None else fit(shape, given)
-    return default if found is None else found
+            names.update({key: name, f"f{number}": fitting(shape), f"d{number}": default})
+            fitted = f"f{number}(facts.{root}.get({key}))"
+            return fitted if default is None else f"(d{number} if (given := {fitted}) is None else given)"
 
 
 def kth_highest(slot: Highest, facts: Facts) -> int:
