@@ -16,7 +16,7 @@ import polars as pl
 from gateway.sweep.layout import GROUPED, Rows, is_alike
 from gateway.sweep.manifest import Group
 from gateway.sweep.mapped import Mapped
-from gateway.sweep.numbers import Numbers, narrow, taken, told
+from gateway.sweep.numbers import Numbers, looked_up, narrow, taken
 
 _KIND = "kind."  # a column of the kinds, by its name among those of the rows
 _MANY = "rows"  # how many there are of a kind
@@ -48,7 +48,8 @@ class Alike:
 
     def made(self, made: Mapping[str, pl.Expr], rows: Rows | None) -> list[pl.Series]:
         """What is made of the columns, for each kind once."""
-        return told(self.asked(made), self._of(rows))
+        numbers = self._of(rows)
+        return [taken(one, numbers) for one in self.asked(made)]
 
     def asked(self, made: Mapping[str, pl.Expr]) -> pl.DataFrame:
         """What is made of the columns, a row a kind."""
@@ -61,7 +62,7 @@ class Alike:
 
     def by_kind(self, values: npt.NDArray[np.uint8], rows: Rows | None) -> npt.NDArray[np.uint8]:
         """Row by row, what is said of its kind."""
-        return np.take(values, self._of(rows), mode="clip")
+        return looked_up(values, self._of(rows))
 
     def actions(self, rows: Rows | None) -> Counter[int]:
         """How many of these rows were decided how, of decisions with one input."""

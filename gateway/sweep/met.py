@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
-from gateway.policy.cel.typed import Always, And, Condition, Field, Holds, Not, One, Or, Part, Some, Term
+from gateway.policy.cel.typed import (
+    Always,
+    And,
+    Condition,
+    Constant,
+    Field,
+    Holds,
+    Not,
+    One,
+    Or,
+    Part,
+    Some,
+    Term,
+    all_of,
+    terms,
+    walk,
+)
 from gateway.policy.cel.vocabulary import HASHES, LABELS
+from gateway.policy.cel.words import PREDICATES
 from gateway.policy.compile.columns import Columns
 from gateway.policy.compile.polars import expression
+from gateway.sweep.found import Things
 from gateway.sweep.layout import HASH, LABEL, Rows
 
 KIND_OF = {LABELS: LABEL, HASHES: HASH}  # by what a rule calls them
-Things = Callable[[str, pl.Expr], pl.LazyFrame]
+_AT_LEAST = PREDICATES[">="]
 
 
 @dataclass(frozen=True)
@@ -27,19 +44,40 @@ class Found:
 
 
 def met(node: Some, things: Things, *, unsure: bool) -> Found:
-    """Where it is met. `things` gives what was found that may meet one.
-
-    `unsure`: some of them may lack a part, so that it is unknown whether they do.
-    """
-    body = node.body
-    asked = (
-        pl.lit(body.value, dtype=pl.Boolean) if isinstance(body, Always) else expression(_on_columns(body), Columns())
-    )
-    found = things(KIND_OF[node.over.root], asked)
+    """Where it is met. `unsure`: some may lack a part, so that it is unknown whether they meet it."""
+    kind, body = KIND_OF[node.over.root], node.body
+    asked = _asked(body)
+    apart = None if node.once or unsure else _apart(body)
+    if apart is not None:
+        names, least = apart
+        rows = things.sure_of(kind, _asked(names), least)
+        if rows is not None:
+            return Found(rows, rows[:0])
+    found = things.like(kind, asked)
     if node.once:
         return _once(found.select("row", asked.alias("met")))
     true = _rows(found.filter(asked))
     return Found(true, _rows(found.filter(asked.is_null())) if unsure or isinstance(body, Always) else true[:0])
+
+
+def _apart(body: Condition) -> tuple[Condition, int] | None:
+    """A condition on the name, and how sure it has to be at least; None where it is not of that kind."""
+    least, rest = 0, []
+    for part in body.parts if isinstance(body, And) else (body,):
+        match part:
+            case Holds(word=word, terms=(Part(name="confidence"), Constant(value=int(bound)))) if word is _AT_LEAST:
+                least = max(least, bound)
+            case _:
+                rest.append(part)
+    parts = {term.name for part in rest for node in walk(part) for term in terms(node) if isinstance(term, Part)}
+    always = any(isinstance(node, Always) for part in rest for node in walk(part))
+    return (all_of(rest), least) if parts <= {"name", "list"} and not always else None
+
+
+def _asked(body: Condition) -> pl.Expr:
+    if isinstance(body, Always):
+        return pl.lit(body.value, dtype=pl.Boolean)
+    return expression(_on_columns(body), Columns())
 
 
 def _rows(things: pl.LazyFrame) -> Rows:

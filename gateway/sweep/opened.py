@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
+from threading import local
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from gateway.policy.cel.typed import Some
-from gateway.sweep import found, scores
+from gateway.sweep import scores
 from gateway.sweep.alike import Alike
+from gateway.sweep.found import Things
 from gateway.sweep.highest import Highest
 from gateway.sweep.layout import ALL, ID, Rows, is_alike
 from gateway.sweep.manifest import CACHE, INDEX, Part, Store
@@ -22,6 +24,7 @@ from gateway.sweep.where import Both, Either, High, Made, Met, Where
 
 Mask = npt.NDArray[np.bool_]  # by row of the part
 
+_MINE = local()
 _NO_ROWS = np.zeros(0, dtype=np.intp)
 
 
@@ -137,21 +140,21 @@ class Opened:
 
     def among(self, places: Collection[Rows], rows: Rows | None) -> Rows:
         """All of these places, in order, as far as they are among the rows."""
+        if rows is None:
+            every = np.sort(np.concatenate([*places, _NO_ROWS]))
+            return every[np.diff(every, prepend=-1) > 0]
         with self._marked(places) as marks:
-            return np.flatnonzero(marks) if rows is None else rows[marks[rows]]
+            return rows[marks[rows]]
 
     @contextmanager
     def _marked(self, places: Collection[Rows]) -> Iterator[Mask]:
         """By row, whether it is in one of these. Wiped afterwards: new memory would cost more."""
+        marks = _marks(self.part.rows)
         for place in places:
-            self._marks[place] = True
-        yield self._marks
+            marks[place] = True
+        yield marks
         for place in places:
-            self._marks[place] = False
-
-    @cached_property
-    def _marks(self) -> Mask:
-        return np.zeros(self.part.rows, dtype=np.bool_)
+            marks[place] = False
 
     @cached_property
     def several(self) -> Rows:
@@ -167,14 +170,20 @@ class Opened:
             self._met[node] = met(node, self._things, unsure=self.part.unsure)
         return self._met[node]
 
-    def _things(self, kind: str, what: pl.Expr) -> pl.LazyFrame:
-        """What was found, of one kind, and may meet this."""
-        if self._mapped is not None:
-            return found.taken(self._mapped, kind, what)
-        return pl.scan_parquet(self._store.file(self.part, ".found.parquet")).filter(pl.col("kind") == kind)
+    @cached_property
+    def _things(self) -> Things:
+        return Things(self._store.file(self.part, ".found.parquet"), self._mapped)
 
 
 @lru_cache(maxsize=1)
 def _all(rows: int) -> Rows:
     """Every place in a part. Most parts have as many."""
     return np.arange(rows)
+
+
+def _marks(rows: int) -> Mask:
+    """A mark for each row of a part, all of them off. One piece of memory for each thread."""
+    if getattr(_MINE, "marks", _NO_ROWS).size < rows:
+        _MINE.marks = np.zeros(rows, dtype=np.bool_)
+    marks: Mask = _MINE.marks[:rows]
+    return marks
