@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -20,7 +20,6 @@ from gateway.sweep.strictest import Actions
 AT_ONCE = 2  # files that are asked at once: while one is read, the other is judged
 
 _RANDOM = 1 << 64  # what `id.random` is below
-_FLIPPED = (pl.col("old") != pl.col("new")) & ~pl.col("beyond")
 
 FLIPS: dict[str, Any] = {
     **dict.fromkeys(ID, pl.UInt64),
@@ -30,7 +29,6 @@ FLIPS: dict[str, Any] = {
     "gained": pl.List(pl.String),
     "lost": pl.List(pl.String),
 }
-_AS_FLIPS = [pl.col(name).cast(kind) for name, kind in FLIPS.items()]
 
 
 @dataclass(frozen=True)
@@ -45,13 +43,31 @@ class Swept:
     slow: list[tuple[int, int]]
 
 
+class _Told(NamedTuple):
+    """What both policies say of some rows. `beyond` are decided one by one."""
+
+    row: Rows
+    old: Actions
+    new: Actions
+    beyond: Mask
+
+    @property
+    def flipped(self) -> Mask:
+        """Those that differ."""
+        flipped: Mask = (self.old != self.new) & ~self.beyond
+        return flipped
+
+    def some(self, which: Mask) -> _Told:
+        return _Told._make(column[which] for column in self)
+
+
 @dataclass(frozen=True)
 class _Judged:
-    """Rows of one case, with what both policies say of them. `still` are decisions with one input that are not among
-    them, since both say the same: how many of each action."""
+    """Rows of one case. `still` are decisions with one input that are not among them, since both policies say the same:
+    how many of each action."""
 
     case: Case | None
-    frame: pl.DataFrame
+    told: _Told
     still: Mapping[int, int]
 
 
@@ -59,14 +75,12 @@ def swept(store: Store, plan: Plan, part: Part) -> Swept:
     """What becomes of its decisions."""
     opened = Opened(store, part)
     judged = list(_judged(opened, plan))
-    decisions = _decisions(judged, several=part.several > 0)
-    sure, slow = decisions, decisions.head(0)
-    if decisions["beyond"].any():
-        sure, slow = decisions.filter(~pl.col("beyond")), decisions.filter("beyond")
-    flipped = sure[np.flatnonzero(sure["old"].to_numpy() != sure["new"].to_numpy())]
+    told = _Told._make(np.concatenate(columns) for columns in zip(*(one.told for one in judged), strict=True))
+    decisions = _decisions(opened, told) if part.several else told
+    flipped = decisions.some(decisions.flipped)
     still = sum((Counter(one.still) for one in judged), Counter())
-    ids = opened.ids(slow["row"].to_numpy()).rows() if slow.height else []
-    return Swept(_counts(sure, flipped, still), _flips(opened, judged, flipped), ids)
+    slow = opened.ids(decisions.row[decisions.beyond]).rows() if decisions.beyond.any() else []
+    return Swept(_counts(decisions, flipped, still), _flips(opened, judged, flipped), slow)
 
 
 def _judged(opened: Opened, plan: Plan) -> Iterator[_Judged]:
@@ -96,7 +110,7 @@ def _chosen(opened: Opened, question: Question) -> Mask | None:
 def _undecided(opened: Opened, mine: Rows | None) -> _Judged:
     old = opened.alike.numbers("action", mine)
     every = np.ones(len(old), dtype=np.bool_)
-    return _Judged(None, _told(opened, mine, every, old, old, every), {})
+    return _Judged(None, _told(mine, every, old, old, every), {})
 
 
 def _decided(opened: Opened, case: Case, mine: Rows | None) -> _Judged:
@@ -108,8 +122,8 @@ def _decided(opened: Opened, case: Case, mine: Rows | None) -> _Judged:
         other |= beyond
     if opened.part.several:
         other |= opened.alike.numbers("of", rows) > 1
-    told = _told(opened, rows, other, old, new, beyond)
-    still = _counted(old) - _counted(told["old"].to_numpy())
+    told = _told(rows, other, old, new, beyond)
+    still = _counted(old) - _counted(told.old)
     if rows is not mine:
         still += opened.alike.actions(mine) - opened.alike.actions(rows)
     return _Judged(case, told, still)
@@ -119,59 +133,47 @@ def _counted(actions: Actions) -> Counter[int]:
     return Counter({action: int(np.count_nonzero(actions == action)) for action in range(len(ACTIONS))})
 
 
-def _told(
-    opened: Opened, rows: Rows | None, which: Mask, old: Actions, new: Actions, beyond: Mask | None
-) -> pl.DataFrame:
-    """Of these rows, or of all, some with what both policies say of them."""
+def _told(rows: Rows | None, which: Mask, old: Actions, new: Actions, beyond: Mask | None) -> _Told:
+    """Of these rows, or of all, some with what is said of them."""
     places = np.flatnonzero(which)
-    row = places if rows is None else rows[places]
     odd = np.zeros(len(places), dtype=np.bool_) if beyond is None else beyond[places]
-    frame = pl.DataFrame({"row": row, "old": old[places], "new": new[places], "beyond": odd})
-    if not opened.part.several:
-        return frame
-    return frame.hstack([pl.Series("of", opened.alike.numbers("of", row)), *opened.ids(row).get_columns()])
+    return _Told(places if rows is None else rows[places], old[places], new[places], odd)
 
 
-def _decisions(judged: Sequence[_Judged], *, several: bool) -> pl.DataFrame:
+def _decisions(opened: Opened, told: _Told) -> _Told:
     """One row a decision: of several inputs the worst decides. `row` is one of its rows."""
-    names = ["row", "old", "new", "beyond"]
-    if not several:
-        return pl.concat([one.frame.select(names) for one in judged])
-    every = pl.concat([one.frame.select(*names, "of", *ID) for one in judged])
-    together = every.filter(pl.col("of") > 1).group_by(ID).agg(pl.col(names).max())
-    return pl.concat([every.filter(pl.col("of") == 1).select(names), together.select(names)])
+    alone = opened.alike.numbers("of", told.row) == 1
+    others = told.some(~alone)
+    frame = pl.DataFrame({**others._asdict(), **opened.ids(others.row).to_dict()})
+    worst = frame.group_by(ID).agg(pl.col(_Told._fields).max())
+    pairs = zip(told.some(alone), (worst[name].to_numpy() for name in _Told._fields), strict=True)
+    return _Told._make(np.concatenate([mine, theirs]) for mine, theirs in pairs)
 
 
-def _counts(sure: pl.DataFrame, flipped: pl.DataFrame, still: Mapping[int, int]) -> dict[tuple[int, int], int]:
+def _counts(decisions: _Told, flipped: _Told, still: Mapping[int, int]) -> dict[tuple[int, int], int]:
     """How many there are of each old and new action."""
-    pairs = np.bincount(flipped["old"].to_numpy() * 3 + flipped["new"].to_numpy(), minlength=9).reshape(3, 3)
-    old = sure["old"].to_numpy()
+    pairs = np.bincount(flipped.old * 3 + flipped.new, minlength=9).reshape(3, 3)
+    sure = _counted(decisions.old[~decisions.beyond])
     for action in range(3):
-        pairs[action, action] = np.count_nonzero(old == action) + still.get(action, 0) - pairs[action].sum()
+        pairs[action, action] = sure[action] + still.get(action, 0) - pairs[action].sum()
     return {(old, new): many for old, row in enumerate(pairs.tolist()) for new, many in enumerate(row) if many}
 
 
-def _flips(opened: Opened, judged: Sequence[_Judged], flipped: pl.DataFrame) -> pl.DataFrame:
+def _flips(opened: Opened, judged: Sequence[_Judged], flipped: _Told) -> pl.DataFrame:
     """The decisions that differ, with why."""
-    if not flipped.height:
+    if not len(flipped.row):
         return pl.DataFrame(schema=FLIPS)
-    rows = flipped["row"].to_numpy()
-    told = opened.ids(rows).hstack([flipped["row"], flipped["old"], flipped["new"], _surfaces(opened, rows)])
-    mine = [(one.case, one.frame) for one in judged if one.case is not None and one.case.changed]
+    actions = (pl.Series(name, getattr(flipped, name)) for name in ("old", "new"))
+    told = opened.ids(flipped.row).hstack([_surfaces(opened, flipped.row), *actions])
+    mine = [(one.case, one.told) for one in judged if one.case is not None and one.case.changed]
     if opened.part.several:
-        every = opened.ids().with_row_index("row").join(told, on=ID, how="semi")["row"]
-        reasons = pl.concat([_why(opened, *each, pl.col("row").is_in(every.implode())) for each in mine])
-        reasons = opened.ids(reasons["row"].to_numpy()).hstack(reasons.drop("row"))
-        reasons = reasons.group_by(ID).agg(pl.col("gained", "lost").explode().drop_nulls().unique().sort())
-        told = told.join(reasons, on=ID, how="left")
-    else:
-        told = told.hstack(pl.concat([_why(opened, *each, _FLIPPED) for each in mine])[["gained", "lost"]])
-    return told.select_seq(_AS_FLIPS).sort(ID)
-
-
-def _why(opened: Opened, case: Case, frame: pl.DataFrame, which: pl.Expr) -> pl.DataFrame:
-    """The reasons of some rows that are new, and those that are gone."""
-    return case.reasons(opened, frame.filter(which)["row"].to_numpy())
+        every = opened.ids().with_row_index("row").join(told, on=ID, how="semi")["row"].to_numpy()
+        why = pl.concat([case.reasons(opened, np.intersect1d(told.row, every)) for case, told in mine])
+        why = opened.ids(why["row"].to_numpy()).hstack(why.drop("row"))
+        why = why.group_by(ID).agg(pl.col("gained", "lost").explode().drop_nulls().unique().sort())
+        return told.join(why, on=ID, how="left").select(*FLIPS).sort(ID)
+    why = pl.concat([case.reasons(opened, told.row[told.flipped]) for case, told in mine])
+    return told.hstack(why[["gained", "lost"]]).sort(ID)
 
 
 def _surfaces(opened: Opened, rows: Rows) -> pl.Series:
