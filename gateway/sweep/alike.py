@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from gateway.sweep.layout import GROUPED, Rows, is_alike
+from gateway.domain import Action
+from gateway.sweep.layout import ACTIONS, GROUPED, WORD, Rows, is_alike
 from gateway.sweep.manifest import Group
 from gateway.sweep.mapped import Mapped
 from gateway.sweep.numbers import Numbers, looked_up, narrow, taken
@@ -54,7 +55,25 @@ class Alike:
     def asked(self, made: Mapping[str, pl.Expr]) -> pl.DataFrame:
         """What is made of the columns, a row a kind."""
         names = {root for expr in made.values() for root in expr.meta.root_names()}
-        return pl.DataFrame([self._kinds(name) for name in (*names, _MANY)]).select_seq(**made)
+        kinds = pl.DataFrame([self._kinds(name) for name in (*names, _MANY)])
+        asked = kinds.select_seq(_MANY, **made)  # beside it, what is the same for all is as long as the rest
+        return pl.DataFrame(asked.get_columns()[1:])
+
+    def texts(self, name: str, rows: Rows) -> pl.Series:
+        """One of the columns of texts, of these rows."""
+        return self._kinds(name).cast(pl.String).gather(pl.Series(self._of(rows)))
+
+    def strictest(self, bits: Iterable[tuple[Action, int]]) -> npt.NDArray[np.uint8]:
+        """Of each kind, the strictest action of those whose bit is set, as its number in ACTIONS."""
+        masks: dict[int, dict[int, int]] = {}  # number of action → number of word → bits
+        for action, bit in bits:
+            words = masks.setdefault(ACTIONS.index(action), {})
+            words[bit // WORD] = words.get(bit // WORD, 0) | 1 << bit % WORD
+        found = np.zeros(len(self._index.array(f"{_KIND}action")), dtype=np.uint8)
+        for number in sorted(masks):
+            for word, mask in masks[number].items():
+                found[self._index.array(f"{_KIND}hits.{word}") & np.uint64(mask) != 0] = number
+        return found
 
     def numbers(self, name: str, rows: Rows | None = None) -> npt.NDArray[np.uint8]:
         """One of the columns of small numbers, of all rows or of these."""

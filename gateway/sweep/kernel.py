@@ -45,15 +45,14 @@ class Case:
 
     @cached_property
     def _after(self) -> dict[Key, Possible]:
-        """What is asked of the new one. Reasons that stay the same are kept in bits, where those decided."""
-        if not self._stored:
-            return self._new.reasons
-        asked = {key: one for key, one in self._new.reasons.items() if key in self.changed}
-        for action in (Action.REVIEW, Action.BLOCK):
-            same = [n for key, n in self._bits.items() if key not in self.changed and key[1] is action]
-            if same:
-                asked[("", action)] = Possible(self._any_bit(same))
-        return asked
+        """What is asked of the new one. Reasons that stay the same are read out of bits, where those decided."""
+        reasons = self._new.reasons
+        return {key: one for key, one in reasons.items() if key in self.changed} if self._stored else reasons
+
+    def _kept(self, opened: Opened) -> Actions | None:
+        """What reasons that stay the same come to, of each kind of row."""
+        same = [(action, n) for (rule, action), n in self._bits.items() if (rule, action) not in self.changed]
+        return opened.alike.strictest(same) if self._stored else None
 
     @property
     def _by_bits(self) -> bool:
@@ -77,7 +76,7 @@ class Case:
     def actions(self, opened: Opened, rows: Rows | None) -> tuple[Actions, Actions]:
         """What both policies say of these rows, or of all."""
         old = opened.alike.numbers("action", rows) if self._by_bits else strictest(opened, self._before, rows)
-        return old, strictest(opened, self._after, rows)
+        return old, strictest(opened, self._after, rows, self._kept(opened))
 
     def beyond(self, opened: Opened, rows: Rows | None) -> Mask | None:
         """Of these rows, or of all, whether they are decided one by one; None for no row."""

@@ -18,8 +18,8 @@ Actions = npt.NDArray[np.uint8]  # the numbers they have in ACTIONS
 _Asked = list[tuple[Action, Possible]]
 
 
-def strictest(opened: Opened, asked: Mapping[Key, Possible], rows: Rows | None) -> Actions:
-    """What they come to, of these rows or of all."""
+def strictest(opened: Opened, asked: Mapping[Key, Possible], rows: Rows | None, kept: Actions | None = None) -> Actions:
+    """What they come to, of these rows or of all. `kept` is known of each kind of row already."""
     of_kinds: _Asked = []
     everywhere: _Asked = []
     told: list[tuple[Action, Rows]] = []
@@ -34,7 +34,7 @@ def strictest(opened: Opened, asked: Mapping[Key, Possible], rows: Rows | None) 
         else:
             told += _looked_at(opened, [(action, one)], opened.among([where], rows))
     told += _looked_at(opened, everywhere, rows)
-    return _joined(opened, _of_kinds(opened, of_kinds, rows), told, rows)
+    return _joined(opened, _of_kinds(opened, of_kinds, rows, kept), told, rows)
 
 
 def evidence(opened: Opened, asked: Iterable[Possible], rows: Rows | None) -> pl.DataFrame:
@@ -47,14 +47,16 @@ def evidence(opened: Opened, asked: Iterable[Possible], rows: Rows | None) -> pl
     return frame.hstack(outcomes)
 
 
-def _of_kinds(opened: Opened, asked: _Asked, rows: Rows | None) -> Actions:
+def _of_kinds(opened: Opened, asked: _Asked, rows: Rows | None, kept: Actions | None) -> Actions:
     """What is asked of each kind of row, once."""
+    told = kept
     if asked:
         made = {name: one.expr for _, each in asked for name, one in each.made.items()}
         columns = {name: pl.col(name) for _, each in asked for name in each.columns}
-        actions = _actions(opened.alike.asked({**columns, **made}), asked)
-        if actions.any():
-            return opened.alike.by_kind(actions, rows)
+        told = _actions(opened.alike.asked({**columns, **made}), asked)
+        told = told if kept is None else np.maximum(told, kept)
+    if told is not None and told.any():
+        return opened.alike.by_kind(told, rows)
     return np.zeros(opened.part.rows if rows is None else len(rows), dtype=np.uint8)
 
 

@@ -180,4 +180,4 @@ def _surfaces(opened: Opened, rows: Rows) -> pl.Series:
     name = GROUPED["surface"]
     if name not in opened.part.columns:
         return pl.Series("surface", [None], dtype=pl.String).new_from_index(0, len(rows))
-    return opened.alike.column(name, rows).cast(pl.String).alias("surface")
+    return opened.alike.texts(name, rows).alias("surface")
