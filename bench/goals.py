@@ -56,11 +56,11 @@ def _added_ratio(report: Report, name: str, over: str, under: str) -> Span | Non
 
 
 def plain(report: Report, part: str, *keys: str) -> Span | None:
-    """One number of a scenario; None where that did not run."""
+    """One number of a scenario, or one of each of its rounds; None where that did not run."""
     found: Any = report.get(part)
     for key in keys:
         found = found[key] if found else None
-    return None if found is None else spanned([float(found)])
+    return None if found is None else spanned(found if isinstance(found, list) else [float(found)])
 
 
 GOALS = (

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.goals import GOALS, Report, Verdict, verdicts
-from bench.ratios import Span, added, figure, ratio
+from bench.ratios import Span, added, figure, ratio, spanned
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 
@@ -123,6 +123,7 @@ def _slow(report: Report) -> str:
 def _overload(report: Report) -> str:
     over = report["overload"]
     names = {
+        "peak": "the peak before it, good answers a second",
         "sent": "sent a second",
         "goodput": "good answers a second",
         "share": "of the peak",
@@ -132,9 +133,9 @@ def _overload(report: Report) -> str:
         "lost": "given up after 1 s, a second",
         "load_share": "share of a core the load and the vendor used",
     }
-    lines = [[name, *(f"{each[key]:,.2f}" for each in over["times"].values())] for key, name in names.items()]
-    peak = f"Overload, vendor of 50 ms, `limits.concurrency: {over['cap']}`, peak {over['peak_rps']:,.0f} a second"
-    return table((peak, *(f"{times} × peak" for times in over["times"])), lines)
+    lines = [[name, *(spelt(spanned(each[key])) for each in over["times"].values())] for key, name in names.items()]
+    what = f"Overload, vendor of 50 ms, `limits.concurrency: {over['cap']}`"
+    return table((what, *(f"{times} × peak" for times in over["times"])), lines)
 
 
 def _rest(name: str, words: Mapping[str, str]) -> Any:
