@@ -296,7 +296,7 @@ def test_a_worker_that_is_killed_is_replaced(config):
         assert until(lambda: answers(gateway))
         [killed, stays] = workers(gateway)
         os.kill(killed, signal.SIGKILL)
-        assert until(lambda: len(workers(gateway)) == 2 and killed not in workers(gateway))
+        assert until(lambda: len({*workers(gateway)} - {killed}) == 2)  # looked at once: it may die between two looks
         assert stays in workers(gateway)
         assert until(lambda: answers(gateway))
         gateway.process.send_signal(signal.SIGTERM)
