@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 
 from gateway.domain import Modality
 from gateway.policy.policy import Policy
@@ -52,6 +53,7 @@ class Plan:
         self.manifest = manifest
         self.question = question
         self._made: dict[object, Cases] = {}
+        self._making = Lock()
 
     @property
     def parts(self) -> list[Part]:
@@ -61,8 +63,9 @@ class Plan:
     def cases(self, part: Part) -> Cases:
         """What is asked of each group of a file, in their order; None where columns cannot say it."""
         key = (part.columns, part.fields, part.tenant, tuple(group.apart for group in part.groups))
-        if key not in self._made:
-            self._made[key] = self._cases(part)
+        with self._making:  # all threads begin with the same
+            if key not in self._made:
+                self._made[key] = self._cases(part)
         return self._made[key]
 
     def outlook(self) -> Outlook:
