@@ -50,14 +50,13 @@ class Alike:
     def made(self, made: Mapping[str, pl.Expr], rows: Rows | None) -> list[pl.Series]:
         """What is made of the columns, for each kind once."""
         numbers = self._of(rows)
-        return [taken(one, numbers) for one in self.asked(made)]
+        return [taken(one, numbers) for one in self.asked(made).get_columns()[1:]]
 
     def asked(self, made: Mapping[str, pl.Expr]) -> pl.DataFrame:
-        """What is made of the columns, a row a kind."""
+        """How many rows there are of each kind, and what is made of its columns, as long where it is all the same."""
         names = {root for expr in made.values() for root in expr.meta.root_names()}
         kinds = pl.DataFrame([self._kinds(name) for name in (*names, _MANY)])
-        asked = kinds.select_seq(_MANY, **made)  # beside it, what is the same for all is as long as the rest
-        return pl.DataFrame(asked.get_columns()[1:])
+        return kinds.select_seq(_MANY, **made)
 
     def texts(self, name: str, rows: Rows) -> pl.Series:
         """One of the columns of texts, of these rows."""

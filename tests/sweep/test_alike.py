@@ -50,6 +50,10 @@ def test_columns_come_back_row_by_row(kept, rows):
         assert kept.made({"made": made}, rows)[0].to_list() == here(told)
 
 
+def test_as_many_kinds_are_told_whatever_is_asked(kept):
+    assert kept.asked({}).height == kept.asked({"made": pl.lit(None)}).height == 4
+
+
 def test_decisions_of_one_input_are_counted_by_action(kept):
     assert kept.actions(None) == {0: 3, 1: 1, 2: 1}  # the fifth has another input
     assert kept.actions(np.array([0, 1, 4])) == {0: 1, 1: 0, 2: 1}
