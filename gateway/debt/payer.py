@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.debt.owing import lacking
 from gateway.debt.parcel import unpack
-from gateway.debt.rest import Rest
+from gateway.debt.rest import Rest, nobody
 from gateway.dispatch.breaker import State
 from gateway.dispatch.question import Provider
 from gateway.domain import Answer, Modality
@@ -70,12 +70,11 @@ class Payer:
 
         `fullness` says how much of what this process takes at once is taken now, 0..1.
         """
-        self._rest.fullness = fullness
         pause = _EVERY
         try:
             while True:
                 try:
-                    pause = await self.round(pause)
+                    pause = await self.round(pause, fullness)
                 except SQLAlchemyError as error:
                     log.error("debts_unread", problem=str(error)[:200])
                     pause = _EVERY
@@ -84,7 +83,7 @@ class Payer:
             with suppress(SQLAlchemyError):  # then the lease ends by itself
                 await self._debts.give_back()
 
-    async def round(self, pause: float = _EVERY) -> float:
+    async def round(self, pause: float = _EVERY, fullness: Callable[[], float] = nobody) -> float:
         """Drop what is over, pay what can be paid; seconds until the next round, given those before this one."""
         await self._tidy()
         if not self._debts.tally.count:
@@ -97,7 +96,7 @@ class Payer:
         paid = await asyncio.gather(*map(self._pay, claimed))
         if not any(paid):
             return min(max(_EVERY, 2 * pause), _LONGEST)
-        return max(self._rest.due(), self._by_rate(claimed))
+        return max(self._rest.due(fullness()), self._by_rate(claimed))
 
     async def _tidy(self) -> None:
         debts, settings = self._debts, self._settings

@@ -48,9 +48,7 @@ class Reader:
                 yield statements
                 well = True
             finally:
-                self._threads.append(
-                    thread
-                )  # it does what it is given in order, so whoever is next comes after the end
+                self._threads.append(thread)  # which does all in order: whoever has it next comes after the end
                 await statements.end(keep and well)
 
     def _shut(self) -> None:

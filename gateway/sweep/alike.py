@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from gateway.domain import Action
-from gateway.sweep.layout import ACTIONS, GROUPED, WORD, Rows, is_alike
+from gateway.sweep.layout import ACTIONS, GROUPED, Rows, is_alike, masks
 from gateway.sweep.manifest import Group
 from gateway.sweep.mapped import Mapped
 from gateway.sweep.numbers import Numbers, looked_up, narrow, taken
@@ -64,13 +64,10 @@ class Alike:
 
     def strictest(self, bits: Iterable[tuple[Action, int]]) -> npt.NDArray[np.uint8]:
         """Of each kind, the strictest action of those whose bit is set, as its number in ACTIONS."""
-        masks: dict[int, dict[int, int]] = {}  # number of action → number of word → bits
-        for action, bit in bits:
-            words = masks.setdefault(ACTIONS.index(action), {})
-            words[bit // WORD] = words.get(bit // WORD, 0) | 1 << bit % WORD
         found = np.zeros(len(self._index.array(f"{_KIND}action")), dtype=np.uint8)
-        for number in sorted(masks):
-            for word, mask in masks[number].items():
+        several = list(bits)
+        for number, action in enumerate(ACTIONS):
+            for word, mask in masks(bit for led, bit in several if led is action).items():
                 found[self._index.array(f"{_KIND}hits.{word}") & np.uint64(mask) != 0] = number
         return found
 

@@ -43,7 +43,7 @@ from gateway.policy.compile.polars import expression
 from gateway.sweep.layout import KINDS, OF_KIND
 from gateway.sweep.met import KIND_OF
 from gateway.sweep.signals import NotInColumns, Signals, how_many, k_of
-from gateway.sweep.where import Made, Where, is_exact, where_true
+from gateway.sweep.where import Made, Where, among, where_true
 
 _ALIKE = ("==", "!=")
 _EQUAL, _AT_LEAST = PREDICATES["=="], PREDICATES[">="]
@@ -55,15 +55,14 @@ _UNKNOWN = pl.lit(None, dtype=pl.Boolean)
 class Asked:
     """A condition in columns. `made` are columns to make first, `found` those to make of what was found on inputs.
 
-    Their names say what is in them: two of the same name are the same, whichever policy asks. It is true in no row but
-    those of `where`, and with `exact` in all of these.
+    Their names say what is in them: two of the same name are the same, whichever policy asks. It is true nowhere but in
+    the rows of `where`.
     """
 
     outcome: pl.Expr
     made: dict[str, Made]
     found: dict[str, Some]
     where: Where | None
-    exact: bool
 
 
 class Conditions:
@@ -79,8 +78,7 @@ class Conditions:
         writer = _Writer(self._signals, self._kept, self._fields, certain)
         tree = writer.condition(root)
         where = where_true(tree, writer.made, writer.found)
-        exact = where is not None and is_exact(tree, writer.made, writer.found)
-        return Asked(expression(tree, Columns()), writer.made, writer.found, where, exact)
+        return Asked(expression(tree, Columns()), writer.made, writer.found, where)
 
 
 @dataclass
@@ -119,9 +117,8 @@ class _Writer:
         """A text that is only compared with what was written stays in its dictionary: texts are slow to make."""
         match node.terms:
             case (Score(category=slug), Constant(value=int(bound))) if self.certain and node.word is _AT_LEAST:
-                over, where = self.signals.score(slug) >= bound, self.signals.high(slug, bound)
-                exact = self.signals.is_highest(slug)
-                return Truth(self._made("over", slug, Kind.BOOL, over.fill_null(False), where, exact=exact))
+                over = (self.signals.score(slug) >= bound).fill_null(False)
+                return Truth(self._made("over", slug, Kind.BOOL, over, self.signals.reached(slug, bound)))
             case (Field(shape=Kind.TEXT) as field, Constant(value=value)) if node.word.name in _ALIKE:
                 return self._is(field, [node.word.polars(self._plain(field), value)])
             case (Field(shape=Kind.TEXT) as field, Constants(values=values)) if node.word.name == "in":
@@ -157,11 +154,9 @@ class _Writer:
         self.made[column(score)] = Made(made)
         return score
 
-    def _made(
-        self, root: str, name: str, shape: Shape, made: pl.Expr, where: Where | None = None, *, exact: bool = False
-    ) -> Field:
+    def _made(self, root: str, name: str, shape: Shape, made: pl.Expr, where: Where | None = None) -> Field:
         field = Field(root, f"{name}#{digest(made)}", shape)
-        self.made[column(field)] = Made(made, where, exact)
+        self.made[column(field)] = Made(made, where)
         return field
 
     def _field(self, term: Field) -> Field:
@@ -184,7 +179,7 @@ class _Writer:
         certain = [voice >= node.threshold for voice in self.signals.voices(node.category)]
         if self.certain:
             reached = k_of(certain, node.least)
-            where = self.signals.high(node.category, node.threshold)
+            where = among([self.signals.high(node.category, node.threshold)])
             return Truth(self._made("votes", node.category, Kind.BOOL, reached, where))
         possible = [*certain, *self.signals.silent(node.category), *self.signals.unsure(node.category)]
         outcome = k_of(certain, node.least) | (k_of(possible, node.least) & _UNKNOWN)

@@ -20,7 +20,7 @@ from gateway.sweep.conditions import Asked, Conditions, digest
 from gateway.sweep.layout import SHORT, UNSEEN, is_alike
 from gateway.sweep.manifest import Part
 from gateway.sweep.signals import Signals, any_of
-from gateway.sweep.where import Made, Where
+from gateway.sweep.where import Made, Where, among
 from gateway.taxonomy import kin
 
 Key = tuple[str, Action]  # the rule as reasons call it, and what it leads to
@@ -33,15 +33,14 @@ _GIVEN = ("context", "user", "ocr")
 class Possible:
     """One reason there may be. `made` and `found` are columns its expression needs first (conditions.py).
 
-    `outcome` is true in no row but those of `where`, and with `exact` in all of these. Where `stricter` holds it is no
-    reason, since that one is: which changes no action.
+    `outcome` is true nowhere but in the rows of `where`, and where that is exact in all of them. Where `stricter` holds
+    it is no reason, since that one is: which changes no action.
     """
 
     outcome: pl.Expr
     made: Mapping[str, Made] = field(default_factory=dict)
     found: Mapping[str, Some] = field(default_factory=dict)
     where: Where | None = None
-    exact: bool = False
     stricter: Possible | None = None
 
     @property
@@ -115,7 +114,7 @@ class Judge:
                     own = f"over.{slug}#{digest(over.expr)}"
                     made = {own: over} if blocks is None else {own: over, **blocks.made}
                     found = {} if blocks is None else blocks.found
-                    plain = Possible(pl.col(own), made, found, over.where, over.exact, blocks)
+                    plain = Possible(pl.col(own), made, found, over.where, blocks)
                     blocks = self._spared(rule.name(action), plain)
                     yield (rule.name(action), action), blocks
 
@@ -124,7 +123,7 @@ class Judge:
             if clause.shadow or clause.disabled:
                 continue
             asked = self._conditions.asked(clause.tree.root, certain=clause.if_unknown is None)
-            true = Possible(asked.outcome.fill_null(False), asked.made, asked.found, asked.where, asked.exact)
+            true = Possible(asked.outcome.fill_null(False), asked.made, asked.found, asked.where)
             unknown = Possible(asked.outcome.is_null(), asked.made, asked.found)
             if clause.if_unknown is clause.action:
                 yield self._clause(clause, clause.action, replace(unknown, outcome=true.outcome | unknown.outcome))
@@ -144,7 +143,8 @@ class Judge:
         lifted = any_of(each.outcome.fill_null(False) for each in lifts)
         made = {**possible.made, **{name: one for each in lifts for name, one in each.made.items()}}
         found = {**possible.found, **{name: node for each in lifts for name, node in each.found.items()}}
-        return replace(possible, outcome=possible.outcome & ~lifted, made=made, found=found, exact=False)
+        outcome, where = possible.outcome & ~lifted, among([possible.where])
+        return replace(possible, outcome=outcome, made=made, found=found, where=where)
 
 
 def changed(old: Judge, new: Judge) -> set[Key]:

@@ -11,7 +11,7 @@ import polars as pl
 
 from gateway.domain import Action
 from gateway.sweep.judge import Judge, Key, Possible, changed
-from gateway.sweep.layout import WORD, Rows
+from gateway.sweep.layout import WORD, Rows, masks
 from gateway.sweep.opened import Mask, Opened
 from gateway.sweep.signals import FALSE, any_of
 from gateway.sweep.strictest import Actions, evidence, strictest
@@ -66,12 +66,14 @@ class Case:
         """
         if not self._stored or self._odd is not None:
             return rows
-        sides = [self._side(judge, key, bits=False) for key in self.changed for judge in (self._old, self._new)]
-        where = [None if one.where is None or not one.exact else opened.where(one.where) for one in sides if one]
-        known = [place for place in where if place is not None]
-        if len(known) < len(where):
-            return rows
-        return opened.among([*known, opened.several], rows)
+        places = [opened.several]
+        for judge in (self._old, self._new):
+            for one in (judge.reasons[key] for key in self.changed if judge and key in judge.reasons):
+                place = opened.where(one.where) if one.where is not None and one.where.exact else None
+                if place is None:
+                    return rows
+                places.append(place)
+        return opened.among(places, rows)
 
     def actions(self, opened: Opened, rows: Rows | None) -> tuple[Actions, Actions]:
         """What both policies say of these rows, or of all."""
@@ -118,17 +120,14 @@ class Case:
         told = [(n, side, self._side(judge, key)) for n, key in enumerate(self._told) for side, judge in sides]
         return [(n, side, FALSE if one is None else one.holds.fill_null(False)) for n, side, one in told]
 
-    def _side(self, judge: Judge | None, key: Key, *, bits: bool = True) -> Possible | None:
+    def _side(self, judge: Judge | None, key: Key) -> Possible | None:
         """The reason as this policy has it, or as it was kept."""
-        if judge is self._new or not (bits and self._by_bits):
+        if judge is self._new or not self._by_bits:
             return judge.reasons.get(key) if judge is not None else None
         return Possible(self._any_bit([self._bits[key]])) if key in self._bits else None
 
     def _any_bit(self, numbers: Iterable[int]) -> pl.Expr:
-        masks: dict[int, int] = {}
-        for number in numbers:
-            masks[number // WORD] = masks.get(number // WORD, 0) | 1 << number % WORD
-        words = ((pl.col(f"hits.{n}") & pl.lit(mask, dtype=pl.UInt64)) > 0 for n, mask in masks.items())
+        words = ((pl.col(f"hits.{n}") & pl.lit(mask, dtype=pl.UInt64)) > 0 for n, mask in masks(numbers).items())
         return any_of(word.fill_null(False) for word in words)
 
 

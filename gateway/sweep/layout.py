@@ -34,6 +34,7 @@ Slugs of an open vocabulary (`unmapped/…`) share one column a root, `unmapped/
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,6 +135,14 @@ def kind_of(column: str) -> Any:
     if start in ("s", "q"):
         return pl.UInt16
     return pl.UInt8 if start == "p" else KINDS[rest.rpartition(":")[2]]
+
+
+def masks(bits: Iterable[int]) -> dict[int, int]:
+    """These bits by the number of their word."""
+    found: dict[int, int] = {}
+    for bit in bits:
+        found[bit // WORD] = found.get(bit // WORD, 0) | 1 << bit % WORD
+    return found
 
 
 def id_of(time: int, random: int) -> str:

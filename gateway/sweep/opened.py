@@ -20,7 +20,7 @@ from gateway.sweep.layout import ALL, ID, Rows, is_alike
 from gateway.sweep.manifest import CACHE, INDEX, Part, Store
 from gateway.sweep.mapped import Mapped
 from gateway.sweep.met import Found, met
-from gateway.sweep.where import Both, Either, High, Made, Met, Where
+from gateway.sweep.where import Among, Either, High, Made, Met, Where
 
 Mask = npt.NDArray[np.bool_]  # by row of the part
 
@@ -53,10 +53,7 @@ class Opened:
         self, names: Collection[str], rows: Rows | None = None, made: Mapping[str, Made] | None = None
     ) -> pl.DataFrame:
         """These columns, what is made of others, and `row`, of all rows or of these; others it has not are left out."""
-        asked = dict(made or {})
-        known = {name: self.where(one.where) for name, one in asked.items() if one.exact and one.where is not None}
-        once = [pl.Series(name, self.inside(where, rows)) for name, where in known.items() if where is not None]
-        exprs = {name: one.expr for name, one in asked.items() if known.get(name) is None}
+        once, exprs = self._told(made or {}, rows)
         of_kinds = {name: exprs.pop(name) for name in [*exprs] if all(map(is_alike, exprs[name].meta.root_names()))}
         of_texts = {name: exprs.pop(name) for name in [*exprs] if self._text(exprs[name])}
         once += self.alike.made(of_kinds, rows) if of_kinds else []
@@ -85,6 +82,18 @@ class Opened:
         maybe = pl.Series(self.inside(found.unknown, rows))
         true, false = (seen & looked if node.once else seen), ~(seen | maybe) & looked
         return pl.select(pl.when(true).then(True).when(false).then(False)).to_series()
+
+    def _told(self, made: Mapping[str, Made], rows: Rows | None) -> tuple[list[pl.Series], dict[str, pl.Expr]]:
+        """Those of which it is known where they are true, and how the others are made."""
+        told: list[pl.Series] = []
+        exprs: dict[str, pl.Expr] = {}
+        for name, one in made.items():
+            where = self.where(one.where) if one.where is not None and one.where.exact else None
+            if where is None:
+                exprs[name] = one.expr
+            else:
+                told.append(pl.Series(name, self.inside(where, rows)))
+        return told, exprs
 
     def _text(self, made: pl.Expr) -> bool:
         """Whether it is made of one column of texts that are told once."""
@@ -130,7 +139,7 @@ class Opened:
                 if len(known) < len(found):
                     return None
                 return known[0] if len(known) == 1 else np.concatenate([*known, _NO_ROWS])
-            case Both(parts=parts):
+            case Among(parts=parts):
                 return min((rows for part in parts if (rows := self.where(part)) is not None), key=len, default=None)
 
     def inside(self, where: Rows, rows: Rows | None) -> Mask:

@@ -18,7 +18,7 @@ from gateway.policy.schema import quorum
 from gateway.policy.tally import LISTED, can_see
 from gateway.sweep.layout import Voice
 from gateway.sweep.manifest import Part
-from gateway.sweep.where import Either, High, Made, Where
+from gateway.sweep.where import Either, High, Made, Where, among
 
 FALSE, TRUE = pl.lit(False), pl.lit(True)
 
@@ -59,13 +59,13 @@ class Signals:
         where = Either(tuple(High(each, bound) for each in under))
         if way.name == "max":
             over = any_of((pl.col(f"t.{each}") >= bound).fill_null(False) for each in under)
-            return Made(over, where, exact=True) if under else None
+            return Made(over, where) if under else None
         rows, heard = self._heard(slug)
         if not rows:
             return None
         k = quorum(way.name)
         over = heard & (k_of([row >= bound for row in rows], k) if k is not None else _value(way.name, rows) >= bound)
-        return Made(over.fill_null(False), where)
+        return Made(over.fill_null(False), among([where]))
 
     def undecided(self, slug: str) -> pl.Expr | None:
         """Whether too few answered to combine, and what they said might be over; None where that cannot be."""
@@ -127,9 +127,10 @@ class Signals:
         """Where somebody says so much of the category or of what is under it: elsewhere they come to less together."""
         return None if bound < 1 else Either(tuple(High(each, bound) for each in self._scored(self.below(slug))))
 
-    def is_highest(self, slug: str) -> bool:
-        """Whether the combined score is the highest that somebody said, wherever somebody did."""
-        return self._policy.way(slug).name == "max" and slug not in self._policy.coverage[self._modality]
+    def reached(self, slug: str, bound: int) -> Where | None:
+        """Where the combined score comes to so much."""
+        highest = self._policy.way(slug).name == "max" and slug not in self._policy.coverage[self._modality]
+        return self.high(slug, bound) if highest else among([self.high(slug, bound)])
 
     def score(self, slug: str) -> pl.Expr:
         """The combined score; null where it is unknown."""

@@ -24,15 +24,14 @@ def strictest(opened: Opened, asked: Mapping[Key, Possible], rows: Rows | None, 
     everywhere: _Asked = []
     told: list[tuple[Action, Rows]] = []
     for (_, action), one in asked.items():
-        where = opened.where(one.where) if one.where is not None else None
         if one.is_of_kinds:
             of_kinds.append((action, one))
-        elif where is None:
+        elif one.where is None or (there := opened.where(one.where)) is None:
             everywhere.append((action, one))
-        elif one.exact:
-            told.append((action, where))
+        elif one.where.exact:
+            told.append((action, there))
         else:
-            told += _looked_at(opened, [(action, one)], opened.among([where], rows))
+            told += _looked_at(opened, [(action, one)], opened.among([there], rows))
     told += _looked_at(opened, everywhere, rows)
     return _joined(opened, _of_kinds(opened, of_kinds, rows, kept), told, rows)
 

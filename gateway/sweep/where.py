@@ -1,8 +1,11 @@
-"""Where a condition may be true: rows that can be told without looking at all of them."""
+"""Where a condition may be true: rows that can be told without looking at all of them.
+
+`exact` places are all of what they say; of others only some rows may be meant, and whoever is told has to look.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -19,12 +22,20 @@ class High:
     category: str
     least: int
 
+    @property
+    def exact(self) -> bool:
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """The rows with a label, or a list, that meets the condition."""
+    """The rows with a label, or a list, that meets the condition: for "only one" it has to be known that all looked."""
 
     node: Some
+
+    @property
+    def exact(self) -> bool:
+        return not self.node.once
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +44,31 @@ class Either:
 
     parts: tuple[Where, ...]
 
+    @property
+    def exact(self) -> bool:
+        return all(part.exact for part in self.parts)
+
 
 @dataclass(frozen=True, slots=True)
-class Both:
-    """Rows that are in each. Whoever looks may look at more: at those of the one that has fewest."""
+class Among:
+    """Some rows, all of which are in each of these. It is enough to look at those of the one that has fewest."""
 
     parts: tuple[Where, ...]
 
+    @property
+    def exact(self) -> bool:
+        return False
 
-Where: TypeAlias = High | Met | Either | Both
+
+Where: TypeAlias = High | Met | Either | Among
 
 
 @dataclass(frozen=True)
 class Made:
-    """A column that is made of others. It is true in no row but those of `where`, and with `exact` in all of these."""
+    """A column that is made of others. It is true nowhere but in these rows, and where that is exact in all of them."""
 
     expr: pl.Expr
     where: Where | None = None
-    exact: bool = False
 
 
 def where_true(node: Condition, made: Mapping[str, Made], found: Mapping[str, Some]) -> Where | None:
@@ -66,18 +84,11 @@ def where_true(node: Condition, made: Mapping[str, Made], found: Mapping[str, So
             known = [one for one in each if one is not None]
             return Either(tuple(known)) if len(known) == len(each) else None
         case And():
-            each = [where_true(part, made, found) for part in node.parts]
-            known = [one for one in each if one is not None]
-            return Both(tuple(known)) if len(known) > 1 else known[0] if known else None
+            return among([where_true(part, made, found) for part in node.parts])
     return None
 
 
-def is_exact(node: Condition, made: Mapping[str, Made], found: Mapping[str, Some]) -> bool:
-    """Whether it is true in all of the rows where it may be."""
-    match node:
-        case Or():
-            return all(is_exact(part, made, found) for part in node.parts)
-        case Truth(term=term):
-            name = column(term)
-            return not found[name].once if name in found else name in made and made[name].exact
-    return False
+def among(places: Iterable[Where | None]) -> Where | None:
+    """Some of the rows that are in each of those that are known; None where none is."""
+    known = tuple(where for where in places if where is not None)
+    return Among(known) if known else None
