@@ -6,7 +6,6 @@ own and in a hundredth of a percent's steps, as providers report it. Decided by 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,12 @@ from gateway.policy.making import load_policy
 from gateway.policy.messages import Messages
 from gateway.policy.policy import Policy
 from gateway.sweep import parts
-from gateway.sweep.judge import Judge, Possible
+from gateway.sweep.judge import Judge
 from gateway.sweep.layout import FOUND, PLAIN
 from gateway.sweep.manifest import Manifest, Store
 from gateway.sweep.opened import Opened
 from gateway.sweep.rows import Bits
-from gateway.sweep.strictest import evidence, strictest
+from gateway.sweep.truths import Truths
 from gateway.taxonomy import Taxonomy
 
 DAY = "2026-11-01"
@@ -141,19 +140,13 @@ def _decided(frame: pl.DataFrame, found: pl.DataFrame, store: Store, manifest: M
     draft = parts.write(store, f"days/{DAY}/default/draft", "default", frame, found, fields_of(frame))
     opened, judge = Opened(store, draft), Judge(rule, draft, Modality.IMAGE, {})
     bits = Bits(manifest.bits)
-    reasons = {bits.number(name, action.value): one for (name, action), one in judge.reasons.items()}
-    words = evidence(opened, judge.reasons.values(), None).select(_word(reasons))
-    return frame.with_columns(
-        pl.Series("action", strictest(opened, judge.reasons, None)), words.to_series().alias("hits.0")
-    )
-
-
-def _word(reasons: Mapping[int, Possible]) -> pl.Expr:
-    """All of them in one word: there are fewer than 64."""
-    none = pl.lit(0, dtype=pl.UInt64)
-    return pl.sum_horizontal(
-        none, *(pl.when(one.holds).then(pl.lit(1 << n, dtype=pl.UInt64)).otherwise(none) for n, one in reasons.items())
-    )
+    truths, every = Truths(opened, None), np.arange(frame.height)
+    numbers = [bits.number(name, action.value) for name, action in judge.reasons]
+    holding = truths.holding(list(judge.reasons.values()), every)
+    words = np.zeros(frame.height, dtype=np.uint64)  # one word each: there are fewer than 64
+    for place, number in enumerate(numbers):
+        words |= holding[:, place] * np.uint64(1 << number)
+    return frame.with_columns(pl.Series("action", truths.strictest(judge.reasons)), pl.Series("hits.0", words))
 
 
 def fields_of(frame: pl.DataFrame) -> list[str]:

@@ -7,7 +7,8 @@ rows of a kind have in common is asked of the kind.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,8 @@ from gateway.sweep.manifest import Group
 from gateway.sweep.mapped import Mapped
 from gateway.sweep.numbers import Numbers, looked_up, narrow, taken
 
+T = TypeVar("T", bound=np.generic)
+
 _KIND = "kind."  # a column of the kinds, by its name among those of the rows
 _MANY = "rows"  # how many there are of a kind
 _PLACE = "kind"  # which kind a row is
@@ -29,7 +32,7 @@ def laid(frame: pl.DataFrame) -> Iterator[pl.Series]:
     """What is written: the kinds of rows, with how many there are of each, and the kind of each row."""
     names = [name for name in frame.columns if is_alike(name)]
     keys = frame.select(pl.col(n).fill_null(0) if n.startswith(_MASKS) else pl.col(n) for n in names)
-    kinds = keys.group_by(names, maintain_order=True).len(_MANY)
+    kinds = keys.group_by(names, maintain_order=True).len(_MANY).sort("action", maintain_order=True)
     numbered = kinds.drop(_MANY).with_row_index("number")
     place = keys.join(numbered, on=names, how="left", nulls_equal=True, maintain_order="left")["number"]
     yield from (kinds[name].alias(f"{_KIND}{name}") for name in kinds.columns)
@@ -42,6 +45,10 @@ class Alike:
     def __init__(self, index: Mapped):
         self._index = index
         self._place: Numbers = index.array(_PLACE)
+
+    def __len__(self) -> int:
+        """How many kinds there are."""
+        return len(self._index.array(f"{_KIND}{_MANY}"))
 
     def column(self, name: str, rows: Rows | None) -> pl.Series:
         """One of the columns, of all rows or of these."""
@@ -64,18 +71,27 @@ class Alike:
 
     def strictest(self, bits: Iterable[tuple[Action, int]]) -> npt.NDArray[np.uint8]:
         """Of each kind, the strictest action of those whose bit is set, as its number in ACTIONS."""
-        found = np.zeros(len(self._index.array(f"{_KIND}action")), dtype=np.uint8)
+        found = np.zeros(len(self), dtype=np.uint8)
         several = list(bits)
         for number, action in enumerate(ACTIONS):
             for word, mask in masks(bit for led, bit in several if led is action).items():
                 found[self._index.array(f"{_KIND}hits.{word}") & np.uint64(mask) != 0] = number
         return found
 
+    def bits(self, asked: Sequence[int | None], rows: Rows) -> npt.NDArray[np.bool_]:
+        """Of each of these rows, whether each of these bits is set; None is no bit."""
+        numbers, found = self._of(rows), np.zeros((len(rows), len(asked)), dtype=np.bool_, order="F")
+        for place, bit in enumerate(asked):
+            for word, mask in masks([] if bit is None else [bit]).items():
+                set_ = self._index.array(f"{_KIND}hits.{word}") & np.uint64(mask) != 0
+                found[:, place] = looked_up(set_, numbers)
+        return found
+
     def numbers(self, name: str, rows: Rows | None = None) -> npt.NDArray[np.uint8]:
         """One of the columns of small numbers, of all rows or of these."""
         return self.by_kind(self._index.array(f"{_KIND}{name}"), rows)
 
-    def by_kind(self, values: npt.NDArray[np.uint8], rows: Rows | None) -> npt.NDArray[np.uint8]:
+    def by_kind(self, values: npt.NDArray[T], rows: Rows | None) -> npt.NDArray[T]:
         """Row by row, what is said of its kind."""
         return looked_up(values, self._of(rows))
 

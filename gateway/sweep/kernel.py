@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from gateway.domain import Action
@@ -14,11 +13,10 @@ from gateway.sweep.judge import Judge, Key, Possible, changed
 from gateway.sweep.layout import WORD, Rows, masks
 from gateway.sweep.opened import Mask, Opened
 from gateway.sweep.signals import FALSE, any_of
-from gateway.sweep.strictest import Actions, evidence, strictest
+from gateway.sweep.truths import Actions, Grid, Truths
 
-_BYTES = 8  # of a word
-
-Grid = npt.NDArray[np.bool_]  # a row each, and a column each name
+_ONE_NUMBER = 24  # reasons of a row that are told as one number
+_POWERS = 1 << np.arange(_ONE_NUMBER)
 
 
 class Case:
@@ -75,10 +73,11 @@ class Case:
                 places.append(place)
         return opened.among(places, rows)
 
-    def actions(self, opened: Opened, rows: Rows | None) -> tuple[Actions, Actions]:
-        """What both policies say of these rows, or of all."""
-        old = opened.alike.numbers("action", rows) if self._by_bits else strictest(opened, self._before, rows)
-        return old, strictest(opened, self._after, rows, self._kept(opened))
+    def actions(self, truths: Truths) -> tuple[Actions, Actions]:
+        """What both policies say of the rows that are looked at."""
+        opened = truths.opened
+        old = opened.alike.numbers("action", truths.rows) if self._by_bits else truths.strictest(self._before)
+        return old, truths.strictest(self._after, self._kept(opened))
 
     def beyond(self, opened: Opened, rows: Rows | None) -> Mask | None:
         """Of these rows, or of all, whether they are decided one by one; None for no row."""
@@ -98,50 +97,34 @@ class Case:
         odd = any_of([strange, *(side.beyond for side in (self._new, self._old) if side is not None)])
         return None if odd is FALSE else odd.fill_null(False)
 
-    def reasons(self, opened: Opened, rows: Rows) -> pl.DataFrame:
-        """By row, `gained` and `lost`: the reasons that are new, and those that are gone."""
-        asked = [one for key in self._told for one in (self._side(self._old, key), self._side(self._new, key))]
-        frame = evidence(opened, [one for one in asked if one is not None], rows)
-        frame = frame.select_seq("row", **{f"{n}{side}": expr for n, side, expr in self._sides})
-        after, before = (_grid(frame, [f"{n}{side}" for n in range(len(self._told))]) for side in ("after", "before"))
+    def reasons(self, truths: Truths, rows: Rows) -> pl.DataFrame:
+        """Of these rows, which were looked at, `gained` and `lost`: the reasons that are new, and those that are gone."""
+        after = truths.holding([self._new.reasons.get(key) for key in self._told], rows)
+        if self._by_bits or self._old is None:
+            before = truths.opened.alike.bits([self._bits.get(key) for key in self._told], rows)
+        else:
+            before = truths.holding([self._old.reasons.get(key) for key in self._told], rows)
         names = [rule for rule, _ in self._told]
-        gained, lost = _listed(names, after & ~before), _listed(names, before & ~after)
-        return pl.DataFrame([frame["row"], gained.alias("gained"), lost.alias("lost")])
+        lists = {"gained": _listed(names, after & ~before), "lost": _listed(names, before & ~after)}
+        return pl.DataFrame({"row": rows, **lists})
 
     @cached_property
     def _told(self) -> list[Key]:
         """The reasons that may be told apart."""
         return sorted({*self.changed, *(self._bits if self._old is None else ())})
 
-    @cached_property
-    def _sides(self) -> list[tuple[int, str, pl.Expr]]:
-        """Whether each of them was a reason before, and is one after."""
-        sides = (("before", self._old), ("after", self._new))
-        told = [(n, side, self._side(judge, key)) for n, key in enumerate(self._told) for side, judge in sides]
-        return [(n, side, FALSE if one is None else one.holds.fill_null(False)) for n, side, one in told]
-
-    def _side(self, judge: Judge | None, key: Key) -> Possible | None:
-        """The reason as this policy has it, or as it was kept."""
-        if judge is self._new or not self._by_bits:
-            return judge.reasons.get(key) if judge is not None else None
-        return Possible(self._any_bit([self._bits[key]])) if key in self._bits else None
-
     def _any_bit(self, numbers: Iterable[int]) -> pl.Expr:
         words = ((pl.col(f"hits.{n}") & pl.lit(mask, dtype=pl.UInt64)) > 0 for n, mask in masks(numbers).items())
         return any_of(word.fill_null(False) for word in words)
 
 
-def _grid(told: pl.DataFrame, names: Sequence[str]) -> Grid:
-    return np.column_stack([told[name].to_numpy() for name in names])
-
-
 def _listed(names: Sequence[str], which: Grid) -> pl.Series:
     """By row, those of the names that are true. Few rows differ in that: each list is made once."""
-    bits = np.packbits(which, axis=1)
-    words = np.pad(bits, ((0, 0), (0, -bits.shape[1] % _BYTES))).view(np.uint64).T
-    first, place = np.unique(words[0], return_index=True, return_inverse=True)[1:]
-    for word in words[1:]:
-        number = np.unique(word, return_inverse=True)[1]
-        first, place = np.unique(place * len(which) + number, return_index=True, return_inverse=True)[1:]
-    lists = [sorted({name for name, true in zip(names, each, strict=True) if true}) for each in which[first]]
-    return pl.Series(lists, dtype=pl.List(pl.String)).gather(place)
+    place = np.zeros(len(which), dtype=np.intp)
+    for start in range(0, len(names), _ONE_NUMBER):
+        number = which[:, start : start + _ONE_NUMBER] @ _POWERS[: len(names) - start]
+        place = np.unique((place << _ONE_NUMBER) + number, return_inverse=True)[1]
+    example = np.zeros(int(place.max(initial=-1)) + 1, dtype=np.intp)
+    example[place] = np.arange(len(place))
+    lists = [sorted({name for name, true in zip(names, each, strict=True) if true}) for each in which[example].tolist()]
+    return pl.Series(lists, dtype=pl.List(pl.String)).gather(pl.Series(place))

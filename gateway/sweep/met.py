@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
-from gateway.policy.cel.typed import (
-    Always,
-    And,
-    Condition,
-    Constant,
-    Field,
-    Holds,
-    Not,
-    One,
-    Or,
-    Part,
-    Some,
-    Term,
-    all_of,
-    terms,
-    walk,
-)
+from gateway.policy.cel.typed import Always, And, Condition, Constant, Holds, Part, Some, all_of, terms, walk
 from gateway.policy.cel.vocabulary import HASHES, LABELS
 from gateway.policy.cel.words import PREDICATES
-from gateway.policy.compile.columns import Columns
-from gateway.policy.compile.polars import expression
-from gateway.sweep.found import Things
+from gateway.sweep.found import Things, asked
 from gateway.sweep.layout import HASH, LABEL, Rows
 
 KIND_OF = {LABELS: LABEL, HASHES: HASH}  # by what a rule calls them
@@ -46,18 +28,17 @@ class Found:
 def met(node: Some, things: Things, *, unsure: bool) -> Found:
     """Where it is met. `unsure`: some may lack a part, so that it is unknown whether they meet it."""
     kind, body = KIND_OF[node.over.root], node.body
-    asked = _asked(body)
     apart = None if node.once or unsure else _apart(body)
     if apart is not None:
         names, least = apart
-        rows = things.sure_of(kind, _asked(names), least)
+        rows = things.sure_of(kind, names, least)
         if rows is not None:
             return Found(rows, rows[:0])
-    found = things.like(kind, asked)
+    found, outcome = things.like(kind, body), asked(body)
     if node.once:
-        return _once(found.select("row", asked.alias("met")))
-    true = _rows(found.filter(asked))
-    return Found(true, _rows(found.filter(asked.is_null())) if unsure or isinstance(body, Always) else true[:0])
+        return _once(found.select("row", outcome.alias("met")))
+    true = _rows(found.filter(outcome))
+    return Found(true, _rows(found.filter(outcome.is_null())) if unsure or isinstance(body, Always) else true[:0])
 
 
 def _apart(body: Condition) -> tuple[Condition, int] | None:
@@ -74,12 +55,6 @@ def _apart(body: Condition) -> tuple[Condition, int] | None:
     return (all_of(rest), least) if parts <= {"name", "list"} and not always else None
 
 
-def _asked(body: Condition) -> pl.Expr:
-    if isinstance(body, Always):
-        return pl.lit(body.value, dtype=pl.Boolean)
-    return expression(_on_columns(body), Columns())
-
-
 def _rows(things: pl.LazyFrame) -> Rows:
     return things.select("row").collect()["row"].to_numpy().astype(np.intp)
 
@@ -88,22 +63,3 @@ def _once(met: pl.LazyFrame) -> Found:
     counted = met.group_by("row").agg(pl.col("met").sum().alias("many"), pl.col("met").is_null().any().alias("unknown"))
     known = counted.filter(~pl.col("unknown"))
     return Found(_rows(known.filter(pl.col("many") == 1)), _rows(counted.filter("unknown")))
-
-
-def _on_columns(node: Condition) -> Condition:
-    """The body of a macro, said of the columns of what was found."""
-    match node:
-        case And() | Or() | One():
-            return replace(node, parts=tuple(map(_on_columns, node.parts)))
-        case Not():
-            return replace(node, part=_on_columns(node.part))
-        case Holds():
-            return replace(node, terms=tuple(_column(term) for term in node.terms))
-    return node
-
-
-def _column(term: Term) -> Term:
-    """A hash hit has one part, the list it is on, which stands where a label has its name."""
-    if not isinstance(term, Part):
-        return term
-    return Field({"list": "name"}.get(term.name, term.name), "", term.kind)

@@ -36,6 +36,7 @@ class Opened:
         self._store = store
         self._read: dict[str, pl.Series] = {}
         self._met: dict[Some, Found] = {}
+        self._places: dict[Where, Rows | None] = {}
         self._known = {*part.columns, *scores.tops(part)}
 
     @cached_property
@@ -128,6 +129,11 @@ class Opened:
 
     def where(self, where: Where) -> Rows | None:
         """The rows, in no order; None where they can only be told by looking at all."""
+        if where not in self._places:
+            self._places[where] = self._looked_for(where)
+        return self._places[where]
+
+    def _looked_for(self, where: Where) -> Rows | None:
         match where:
             case High(category=slug, least=least):
                 return self._highest.at_least(slug, least)

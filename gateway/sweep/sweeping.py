@@ -15,7 +15,7 @@ from gateway.sweep.layout import ACTIONS, GROUPED, ID, Rows
 from gateway.sweep.manifest import Part, Store
 from gateway.sweep.opened import Mask, Opened
 from gateway.sweep.question import Plan, Question
-from gateway.sweep.strictest import Actions
+from gateway.sweep.truths import Actions, Truths
 
 AT_ONCE = 2  # files that are asked at once: while one is read, the other is judged
 
@@ -67,6 +67,7 @@ class _Judged:
     how many of each action."""
 
     case: Case | None
+    truths: Truths
     told: _Told
     still: Mapping[int, int]
 
@@ -110,12 +111,13 @@ def _chosen(opened: Opened, question: Question) -> Mask | None:
 def _undecided(opened: Opened, mine: Rows | None) -> _Judged:
     old = opened.alike.numbers("action", mine)
     every = np.ones(len(old), dtype=np.bool_)
-    return _Judged(None, _told(mine, every, old, old, every), {})
+    return _Judged(None, Truths(opened, mine), _told(mine, every, old, old, every), {})
 
 
 def _decided(opened: Opened, case: Case, mine: Rows | None) -> _Judged:
     rows = case.narrowed(opened, mine)
-    old, new = case.actions(opened, rows)
+    truths = Truths(opened, rows)
+    old, new = case.actions(truths)
     beyond = case.beyond(opened, rows)
     other = old != new
     if beyond is not None:
@@ -126,11 +128,12 @@ def _decided(opened: Opened, case: Case, mine: Rows | None) -> _Judged:
     still = _counted(old) - _counted(told.old)
     if rows is not mine:
         still += opened.alike.actions(mine) - opened.alike.actions(rows)
-    return _Judged(case, told, still)
+    return _Judged(case, truths, told, still)
 
 
 def _counted(actions: Actions) -> Counter[int]:
-    return Counter({action: int(np.count_nonzero(actions == action)) for action in range(len(ACTIONS))})
+    least = [len(actions), *(int(np.count_nonzero(actions >= action)) for action in range(1, len(ACTIONS))), 0]
+    return Counter({action: least[action] - least[action + 1] for action in range(len(ACTIONS))})
 
 
 def _told(rows: Rows | None, which: Mask, old: Actions, new: Actions, beyond: Mask | None) -> _Told:
@@ -165,14 +168,14 @@ def _flips(opened: Opened, judged: Sequence[_Judged], flipped: _Told) -> pl.Data
         return pl.DataFrame(schema=FLIPS)
     actions = (pl.Series(name, getattr(flipped, name)) for name in ("old", "new"))
     told = opened.ids(flipped.row).hstack([_surfaces(opened, flipped.row), *actions])
-    mine = [(one.case, one.told) for one in judged if one.case is not None and one.case.changed]
+    mine = [(one.case, one) for one in judged if one.case is not None and one.case.changed]
     if opened.part.several:
         every = opened.ids().with_row_index("row").join(told, on=ID, how="semi")["row"].to_numpy()
-        why = pl.concat([case.reasons(opened, np.intersect1d(told.row, every)) for case, told in mine])
+        why = pl.concat([case.reasons(one.truths, np.intersect1d(one.told.row, every)) for case, one in mine])
         why = opened.ids(why["row"].to_numpy()).hstack(why.drop("row"))
         why = why.group_by(ID).agg(pl.col("gained", "lost").explode().drop_nulls().unique().sort())
         return told.join(why, on=ID, how="left").select(*FLIPS).sort(ID)
-    why = pl.concat([case.reasons(opened, told.row[told.flipped]) for case, told in mine])
+    why = pl.concat([case.reasons(one.truths, one.told.row[one.told.flipped]) for case, one in mine])
     return told.hstack(why[["gained", "lost"]]).sort(ID)
 
 
