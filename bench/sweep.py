@@ -4,37 +4,37 @@
 
 The decisions are synthetic, made straight into the layout of gateway/sweep/layout.py: four providers that score twenty
 categories, three labels on average, three in a hundred answers missing. They stay in bench/out/sweep until they are
-asked for otherwise. Files are in the page cache when they are measured. The report goes to bench/out/sweep.json.
+asked for otherwise. Files are in the page cache when they are measured, and the workers stand: their start is told
+apart. The report goes to bench/out/sweep.json.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
-import resource
 import shutil
 import sys
 import tempfile
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
-import polars as pl
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from bench.decisions import DAY, RULES, THRESHOLDS, fields_of, made, policy
-from bench.processes import load_average
+from bench.processes import cpu_seconds, load_average
 from gateway.errors import ConfigError
 from gateway.sweep import parts
 from gateway.sweep.manifest import CACHE, LASTING, Manifest, Store
 from gateway.sweep.question import Plan, Question, by_hash
-from gateway.sweep.sweeping import AT_ONCE, swept
+from gateway.sweep.sweeping import swept
+from gateway.sweep.workers import Workers
 
 OUT = Path(__file__).resolve().parent / "out"
 GOALS = {"parquet": 10.0, "cache": 40.0, "threshold": 150.0}  # million rows a second
@@ -73,14 +73,25 @@ def measured(folder: Path, rows: int, rounds: int) -> dict[str, Any]:
     for part in manifest.parts:
         store.file(part, CACHE).unlink(missing_ok=True)
     report["bytes_a_row"] = _size(store, manifest, LASTING) / rows
-    report["parquet"] = _rounds(store, whole, rounds)
-    report["threshold"] = _rounds(store, one, rounds)
-    for part in track(manifest.parts, "Cache", console=stderr):
-        parts.make_cache(store, part)
-    report["cache_bytes_a_row"] = _size(store, manifest, (CACHE,)) / rows
-    report["cache"] = _rounds(store, whole, rounds)
-    report["threshold_cache"] = _rounds(store, one, rounds)
+    begun = time.perf_counter()
+    with Workers(rows) as workers:
+        asyncio.run(_stand(workers))
+        report["workers"], report["workers_start_s"] = workers.many, time.perf_counter() - begun
+        report["parquet"] = _rounds(store, workers, whole, rounds)
+        report["threshold"] = _rounds(store, workers, one, rounds)
+        for part in track(manifest.parts, "Cache", console=stderr):
+            parts.make_cache(store, part)
+        report["cache_bytes_a_row"] = _size(store, manifest, (CACHE,)) / rows
+        report["cache"] = _rounds(store, workers, whole, rounds)
+        report["threshold_cache"] = _rounds(store, workers, one, rounds)
     return report
+
+
+async def _stand(workers: Workers) -> None:
+    """Wait until all of them answer."""
+    standing: set[int] = set()
+    while len(standing) < workers.many:
+        standing.update(await asyncio.gather(*(workers.do(threading.get_native_id) for _ in range(workers.many))))
 
 
 def _ready(store: Store, rows: int) -> Manifest:
@@ -102,25 +113,28 @@ def _ready(store: Store, rows: int) -> Manifest:
     return manifest
 
 
-def _rounds(store: Store, plan: Plan, rounds: int) -> dict[str, float]:
+def _rounds(store: Store, workers: Workers, plan: Plan, rounds: int) -> dict[str, float]:
     """The best round. Flips and their reasons are found, with ids; nothing is written."""
     best: dict[str, float] = {"seconds": float("inf")}
     for _ in range(rounds):
-        cpu, begun, flips = _cpu(), time.perf_counter(), 0
+        cpu, begun = cpu_seconds(os.getpid()), time.perf_counter()
         fresh = Plan(plan.manifest, plan.question)
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            for found in pool.map(partial(swept, store, fresh), fresh.parts):
-                flips += found.flips.height
+        flips = asyncio.run(_asked(store, workers, fresh))
         seconds = time.perf_counter() - begun
         if seconds < best["seconds"]:
             rows = sum(part.rows for part in fresh.parts)
-            best = {"seconds": seconds, "cpu_s": _cpu() - cpu, "flips": flips, "mrows_s": rows / seconds / 1e6}
+            best = {
+                "seconds": seconds,
+                "cpu_s": cpu_seconds(os.getpid()) - cpu,
+                "flips": flips,
+                "mrows_s": rows / seconds / 1e6,
+            }
     return best
 
 
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+async def _asked(store: Store, workers: Workers, plan: Plan) -> int:
+    found = await asyncio.gather(*(workers.do(swept, store, part, plan.asked(part)) for part in plan.parts))
+    return sum(one.flips.height for one in found)
 
 
 def _size(store: Store, manifest: Manifest, suffixes: tuple[str, ...]) -> int:
@@ -137,7 +151,8 @@ def show(report: dict[str, Any]) -> None:
         table.add_row(said, told, f"{one['mrows_s']:.1f} M rows/s", f"{one['cpu_s']:.2f}", f"{one['flips']:,}")
     table.add_row("bytes a row", f"≤ {BYTES}", f"{report['bytes_a_row']:.0f}", "", "")
     table.add_row("and of its cache, uncompressed", "", f"{report['cache_bytes_a_row']:.0f}", "", "")
-    Console().print(f"{report['rows']:,} decisions, {report['cores']} cores, {pl.thread_pool_size()} threads")
+    who = f"{report['workers']} workers, standing after {report['workers_start_s']:.1f} s"
+    Console().print(f"{report['rows']:,} decisions, {report['cores']} cores, {who}")
     Console().print(table)
 
 

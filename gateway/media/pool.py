@@ -11,22 +11,20 @@ from __future__ import annotations
 
 import asyncio
 import math
-import multiprocessing
 import os
 import resource
 import signal
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.machinery import ModuleSpec
 from typing import Any, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
 from gateway.errors import Overloaded, RequestError
+from gateway.forking import fork_server
 from gateway.media.heap import return_large_blocks
 from gateway.media.inspect import undecodable
 from gateway.patience import within
@@ -165,7 +163,7 @@ class DecodePool:
             self._pool = self._started()
 
     def _started(self) -> Any:
-        context = _context(self._preload)
+        context = fork_server(self._preload)
         pool = ProcessPool(self._workers, self._max_tasks, _confine, (self._memory, self._preload), context)
         if not pool.active:  # asking is what starts it
             raise BrokenProcessPool
@@ -219,19 +217,6 @@ def _confine(memory: int, modules: Sequence[str]) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # dies at once, also within C code
-
-
-def _context(modules: Sequence[str]) -> multiprocessing.context.ForkServerContext:
-    """A fork server with the modules loaded (there is one a process, the first pool decides), without the main module.
-
-    Workers would run that once more, and with it import the whole gateway, unless it is called `__main__` of a package.
-    """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(modules))
-    main = sys.modules["__main__"]
-    if main.__spec__ is None or not main.__spec__.name.endswith("__main__"):
-        main.__spec__ = ModuleSpec("gateway.__main__", None)
-    return context
 
 
 def _stop(pool: Any) -> None:

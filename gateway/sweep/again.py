@@ -37,7 +37,7 @@ async def with_slow(swept: Swept, reader: Reader, question: Question, sees: Sees
         pair = (row["old"], row["new"])
         counts[pair] = counts.get(pair, 0) + 1
     flips = pl.DataFrame([row for row in judged if row["old"] != row["new"]], FLIPS)
-    return Swept(counts, pl.concat([swept.flips, flips]).sort(ID), swept.slow), len(ids) - len(judged)
+    return Swept(counts, pl.concat([swept.flips, flips]), swept.slow), len(ids) - len(judged)
 
 
 def _judged(kept: Sequence[bytes], question: Question, sees: Sees) -> list[dict[str, Any]]:

@@ -172,7 +172,7 @@ class _Writer:
         if shape is Kind.DOUBLE and whole in self.kept:
             exact = pl.col(whole).is_between(-(2**53), 2**53)
             there.append(pl.when(exact).then(pl.col(whole).cast(pl.Float64)))
-        found = pl.coalesce(there) if there else pl.lit(None, dtype=KINDS[kind])
+        found = pl.coalesce(there) if len(there) > 1 else there[0] if there else pl.lit(None, dtype=KINDS[kind])
         return found.cast(pl.String) if kind == "string" and as_text else found
 
     def _votes(self, node: Votes) -> Condition:

@@ -27,9 +27,12 @@ class Case:
     """
 
     def __init__(self, new: Judge, old: Judge | None, stored: bool, bits: Sequence[tuple[str, str]], words: int):
-        self._new, self._old, self._stored = new, old, stored
+        self._new, self._old, self._stored = new.reasons, {} if old is None else old.reasons, stored
+        self._by_bits = stored or old is None
         self._bits = {(rule, Action(action)): n for n, (rule, action) in enumerate(bits) if n < words * WORD}
         self.changed = changed(old, new) if old is not None else set(new.reasons)
+        self._told = sorted({*self.changed, *(self._bits if old is None else ())})  # reasons that may be told apart
+        self._odd = self._beyond([each for each in (new, old) if each is not None])
 
     @property
     def columns(self) -> set[str]:
@@ -39,22 +42,18 @@ class Case:
     @cached_property
     def _before(self) -> dict[Key, Possible]:
         """What is asked of the old policy."""
-        return {} if self._by_bits or self._old is None else self._old.reasons
+        return {} if self._by_bits else self._old
 
     @cached_property
     def _after(self) -> dict[Key, Possible]:
         """What is asked of the new one. Reasons that stay the same are read out of bits, where those decided."""
-        reasons = self._new.reasons
-        return {key: one for key, one in reasons.items() if key in self.changed} if self._stored else reasons
+        changed = {key: one for key, one in self._new.items() if key in self.changed}
+        return changed if self._stored else self._new
 
     def _kept(self, opened: Opened) -> Actions | None:
         """What reasons that stay the same come to, of each kind of row."""
         same = [(action, n) for (rule, action), n in self._bits.items() if (rule, action) not in self.changed]
         return opened.alike.strictest(same) if self._stored else None
-
-    @property
-    def _by_bits(self) -> bool:
-        return self._stored or self._old is None
 
     def narrowed(self, opened: Opened, rows: Rows | None) -> Rows | None:
         """Those of the rows, or of all, that may be decided otherwise than they were; None for all.
@@ -65,8 +64,8 @@ class Case:
         if not self._stored or self._odd is not None:
             return rows
         places = [opened.several]
-        for judge in (self._old, self._new):
-            for one in (judge.reasons[key] for key in self.changed if judge and key in judge.reasons):
+        for side in (self._old, self._new):
+            for one in (side[key] for key in self.changed if key in side):
                 place = opened.where(one.where) if one.where is not None and one.where.exact else None
                 if place is None:
                     return rows
@@ -86,32 +85,26 @@ class Case:
         odd: Mask = opened.columns(self._odd.meta.root_names(), rows).select(self._odd).to_series().to_numpy()
         return odd
 
-    @cached_property
-    def _odd(self) -> pl.Expr | None:
+    def _beyond(self, judges: Sequence[Judge]) -> pl.Expr | None:
         """Whether columns cannot say it: what they hold together, and reasons of the policy that decided which they do
         not know. None for never."""
         if self._stored and not self.changed:
             return None
-        held = self._old.reasons if self._stored and self._old else self._bits
+        held = self._old if self._stored else self._bits
         strange = self._any_bit(n for key, n in self._bits.items() if key not in held)
-        odd = any_of([strange, *(side.beyond for side in (self._new, self._old) if side is not None)])
+        odd = any_of([strange, *(judge.beyond for judge in judges)])
         return None if odd is FALSE else odd.fill_null(False)
 
     def reasons(self, truths: Truths, rows: Rows) -> pl.DataFrame:
-        """Of these rows, which were looked at, `gained` and `lost`: the reasons that are new, and those that are gone."""
-        after = truths.holding([self._new.reasons.get(key) for key in self._told], rows)
-        if self._by_bits or self._old is None:
+        """Of these rows, which were looked at, `gained` and `lost`: reasons that are new, and those that are gone."""
+        after = truths.holding([self._new.get(key) for key in self._told], rows)
+        if self._by_bits:
             before = truths.opened.alike.bits([self._bits.get(key) for key in self._told], rows)
         else:
-            before = truths.holding([self._old.reasons.get(key) for key in self._told], rows)
+            before = truths.holding([self._old.get(key) for key in self._told], rows)
         names = [rule for rule, _ in self._told]
         lists = {"gained": _listed(names, after & ~before), "lost": _listed(names, before & ~after)}
         return pl.DataFrame({"row": rows, **lists})
-
-    @cached_property
-    def _told(self) -> list[Key]:
-        """The reasons that may be told apart."""
-        return sorted({*self.changed, *(self._bits if self._old is None else ())})
 
     def _any_bit(self, numbers: Iterable[int]) -> pl.Expr:
         words = ((pl.col(f"hits.{n}") & pl.lit(mask, dtype=pl.UInt64)) > 0 for n, mask in masks(numbers).items())

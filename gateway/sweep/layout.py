@@ -150,6 +150,13 @@ def id_of(time: int, random: int) -> str:
     return f"mod_{time:012x}{random:016x}"
 
 
+def ids_of(times: npt.NDArray[np.uint64], randoms: npt.NDArray[np.uint64]) -> pl.Series:
+    """The same of many, in a quarter of the time."""
+    digits = np.stack([times, randoms], axis=1).astype(">u8").tobytes().hex()
+    ids = [f"mod_{digits[start + 4 : start + 32]}" for start in range(0, len(digits), 32)]
+    return pl.Series("id", ids, dtype=pl.String)
+
+
 def numbers_of(id: str) -> tuple[int, int]:
     """Raises ValueError for what is no id of a decision."""
     if len(id) != 32 or not id.startswith("mod_"):

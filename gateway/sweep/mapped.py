@@ -108,6 +108,7 @@ class Mapped:
             self._bytes = np.frombuffer(mmap(stream.fileno(), 0, access=ACCESS_READ), dtype=np.uint8)
         self._start = _LENGTH + int.from_bytes(self._bytes[:_LENGTH].tobytes(), "little")
         self._places = _HEADING.decode(self._bytes[_LENGTH : self._start].tobytes())
+        self._words: dict[str, pl.Series] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._places
@@ -123,13 +124,14 @@ class Mapped:
         if place.words is not None:
             return taken(self._said(name), array)
         numbers = pl.Series(name, array)
+        missing = None
         if place.top:
             missing = array == np.iinfo(array.dtype).max
         elif place.mask is not None:
             missing = self._array(place.mask, place, np.bool_, rows)
-        else:
-            return _cast(numbers, place)
-        return _cast(numbers.set(pl.Series(missing), None), place)
+        if missing is not None and missing.any():
+            numbers = numbers.set(pl.Series(missing), None)
+        return numbers.cast(getattr(pl, place.cast)) if place.cast else numbers
 
     def made(self, made: pl.Expr, rows: Rows | None) -> pl.Series:
         """What is made of one column of texts, for each text once."""
@@ -149,9 +151,8 @@ class Mapped:
         return array if rows is None else np.take(array, rows)
 
     def _said(self, name: str) -> pl.Series:
-        place = self._places[name]
-        return pl.Series(name, [*(place.words or ()), *([None] if place.top else [])], dtype=pl.Categorical)
-
-
-def _cast(numbers: pl.Series, place: _Place) -> pl.Series:
-    return numbers.cast(getattr(pl, place.cast)) if place.cast else numbers
+        if name not in self._words:
+            place = self._places[name]
+            words = [*(place.words or ()), *([None] if place.top else [])]
+            self._words[name] = pl.Series(name, words, dtype=pl.Categorical)
+        return self._words[name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from threading import local
@@ -54,14 +54,10 @@ class Opened:
         self, names: Collection[str], rows: Rows | None = None, made: Mapping[str, Made] | None = None
     ) -> pl.DataFrame:
         """These columns, what is made of others, and `row`, of all rows or of these; others it has not are left out."""
-        once, exprs = self._told(made or {}, rows)
-        of_kinds = {name: exprs.pop(name) for name in [*exprs] if all(map(is_alike, exprs[name].meta.root_names()))}
-        of_texts = {name: exprs.pop(name) for name in [*exprs] if self._text(exprs[name])}
-        once += self.alike.made(of_kinds, rows) if of_kinds else []
-        once += [self._mapped.made(made.alias(name), rows) for name, made in of_texts.items() if self._mapped]
+        once, exprs = self._once(made or {}, rows)
         roots = {root for expr in exprs.values() for root in expr.meta.root_names()}
         here = sorted(name for name in {*names, *roots} if name in self._known)
-        self._fetch([name for name in here if not is_alike(name) and not self._maps(name)])
+        self._fetch(here)
         place = pl.Series("row", _all(self.part.rows) if rows is None else rows)
         ids = [one for one in self._ids(rows) if one.name in names] if not set(ID).isdisjoint(names) else []
         frame = pl.DataFrame([place, *ids, *once, *(self._column(name, rows) for name in here)])
@@ -84,21 +80,26 @@ class Opened:
         true, false = (seen & looked if node.once else seen), ~(seen | maybe) & looked
         return pl.select(pl.when(true).then(True).when(false).then(False)).to_series()
 
-    def _told(self, made: Mapping[str, Made], rows: Rows | None) -> tuple[list[pl.Series], dict[str, pl.Expr]]:
-        """Those of which it is known where they are true, and how the others are made."""
-        told: list[pl.Series] = []
+    def _once(self, made: Mapping[str, Made], rows: Rows | None) -> tuple[list[pl.Series], dict[str, pl.Expr]]:
+        """What need not be made row by row, and how the others are made."""
+        once: list[pl.Series] = []
         exprs: dict[str, pl.Expr] = {}
+        of_kinds: dict[str, pl.Expr] = {}
         for name, one in made.items():
             where = self.where(one.where) if one.where is not None and one.where.exact else None
-            if where is None:
-                exprs[name] = one.expr
+            roots = one.expr.meta.root_names()
+            if where is not None:
+                once.append(pl.Series(name, self.inside(where, rows)))
+            elif all(map(is_alike, roots)):
+                of_kinds[name] = one.expr
+            elif self._mapped is not None and len(roots) == 1 and self._mapped.has_words(roots[0]):
+                once.append(self._mapped.made(one.expr.alias(name), rows))
+            elif one.expr.meta.is_column() and roots[0] in self._known:
+                self._fetch(roots)
+                once.append(self._column(roots[0], rows).alias(name))
             else:
-                told.append(pl.Series(name, self.inside(where, rows)))
-        return told, exprs
-
-    def _text(self, made: pl.Expr) -> bool:
-        """Whether it is made of one column of texts that are told once."""
-        return self._mapped is not None and [*map(self._mapped.has_words, made.meta.root_names())] == [True]
+                exprs[name] = one.expr
+        return once + (self.alike.made(of_kinds, rows) if of_kinds else []), exprs
 
     def _ids(self, rows: Rows | None) -> list[pl.Series]:
         since, random = (self._index.array(name, rows) for name in ID)
@@ -111,16 +112,15 @@ class Opened:
             return self._mapped.column(name, rows)
         return self._read[name] if rows is None else self._read[name].gather(pl.Series(rows))
 
-    def _maps(self, name: str) -> bool:
-        return self._mapped is not None and name in self._mapped
-
     @cached_property
     def _mapped(self) -> Mapped | None:
         file = self._store.file(self.part, CACHE)
         return Mapped(file) if file.is_file() else None
 
-    def _fetch(self, names: list[str]) -> None:
-        wanted = [name for name in names if name not in self._read]
+    def _fetch(self, names: Iterable[str]) -> None:
+        """Read those that lie neither in the index nor in the cache."""
+        mapped = self._mapped or ()
+        wanted = [n for n in names if n not in self._read and not is_alike(n) and n not in mapped]
         if wanted:
             file = pl.scan_parquet(self._store.file(self.part))
             self._read |= {one.name: one for one in file.select(scores.taken(self.part, wanted)).collect()}

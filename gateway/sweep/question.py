@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from threading import Lock
+from functools import cached_property, lru_cache
+from typing import Any
 
 from gateway.domain import Modality
 from gateway.policy.policy import Policy
@@ -32,6 +34,27 @@ class Question:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What is asked of one file, for each group of it. Sent to a process it is opened there once."""
+
+    cases: Cases
+    since: int
+    share: float
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _opened, (self._sealed,)
+
+    @cached_property
+    def _sealed(self) -> bytes:
+        return pickle.dumps((self.cases, self.since, self.share))
+
+
+@lru_cache(16)
+def _opened(sealed: bytes) -> Asked:
+    return Asked(*pickle.loads(sealed))  # noqa: S301 - the process that started this one wrote it
+
+
+@dataclass(frozen=True)
 class Outlook:
     """What will be done, before it is. Counts are inputs of decisions.
 
@@ -52,20 +75,18 @@ class Plan:
     def __init__(self, manifest: Manifest, question: Question):
         self.manifest = manifest
         self.question = question
-        self._made: dict[object, Cases] = {}
-        self._making = Lock()
+        self._made: dict[object, Asked] = {}
 
     @property
     def parts(self) -> list[Part]:
         """The files that are asked, by day."""
         return sorted((p for p in self.manifest.parts if p.last >= self.question.since), key=lambda p: (p.day, p.name))
 
-    def cases(self, part: Part) -> Cases:
+    def asked(self, part: Part) -> Asked:
         """What is asked of each group of a file, in their order; None where columns cannot say it."""
         key = (part.columns, part.fields, part.tenant, tuple(group.apart for group in part.groups))
-        with self._making:  # all threads begin with the same
-            if key not in self._made:
-                self._made[key] = self._cases(part)
+        if key not in self._made:
+            self._made[key] = Asked(self._cases(part), self.question.since, self.question.share)
         return self._made[key]
 
     def outlook(self) -> Outlook:
@@ -78,7 +99,7 @@ class Plan:
             inputs += part.rows
             for name in self._asked - set(part.fields):
                 unkept[name] = unkept.get(name, 0) + part.rows
-            for group, case in zip(part.groups, self.cases(part), strict=True):
+            for group, case in zip(part.groups, self.asked(part).cases, strict=True):
                 slow += group.rows if case is None else 0
                 changed |= {rule for rule, _ in case.changed} if case else set()
                 columns |= case.columns if case else set()

@@ -1,4 +1,4 @@
-"""A question asked of all files, two at a time, and what came of each kept: a run that broke off goes on.
+"""A question asked of all files, several at a time, and what came of each kept: a run that broke off goes on.
 
 runs/<question>/<file>.json and .flips.parquet, the latter with the decisions that would be others: id, old and new
 action, and the rules that are new in it or gone.
@@ -18,10 +18,11 @@ from pydantic import TypeAdapter
 
 from gateway.store.reader import Reader
 from gateway.sweep.again import with_slow
-from gateway.sweep.layout import ACTIONS, id_of
+from gateway.sweep.layout import ACTIONS, ID, id_of, ids_of
 from gateway.sweep.manifest import Part, Store, replace
-from gateway.sweep.question import Plan
-from gateway.sweep.sweeping import AT_ONCE, Swept, swept
+from gateway.sweep.question import Asked, Plan
+from gateway.sweep.sweeping import Swept, swept
+from gateway.sweep.workers import Workers
 
 _SAMPLES = 10  # ids told of each kind of flip and file
 
@@ -49,17 +50,18 @@ _KEPT = TypeAdapter(Outcome)
 class Run:
     """One question to one store. `told` hears how many inputs are done."""
 
-    def __init__(self, store: Store, plan: Plan, reader: Reader, told: Callable[[int], None]):
+    def __init__(self, store: Store, plan: Plan, reader: Reader, workers: Workers, told: Callable[[int], None]):
         self._store = store
         self._plan = plan
         self._reader = reader
+        self._workers = workers
         self._told = told
         self.folder = store.folder / "runs" / _name(plan)
 
     async def outcomes(self) -> list[Outcome]:
         """Of every file; those that are done already are only read."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        room = asyncio.Semaphore(AT_ONCE)
+        room = asyncio.Semaphore(self._workers.many)
         found = await asyncio.gather(*(self._outcome(part, room) for part in self._plan.parts))
         self._tidy()
         return found
@@ -74,13 +76,10 @@ class Run:
 
     async def _ask(self, part: Part, file: Path) -> None:
         plan = self._plan
-        first = await asyncio.to_thread(swept, self._store, plan, part)
-        whole, gone = await with_slow(first, self._reader, plan.question, plan.manifest.sees)
-        flips = file.with_suffix(".flips.parquet")
-        beside = flips.with_name(f".{flips.name}.new")
-        await asyncio.to_thread(_readable(whole.flips).write_parquet, beside)
-        beside.rename(flips)
-        replace(file, orjson.dumps(_outcome(part, whole, gone)))
+        rest = await self._workers.do(_asked, self._store, part, plan.asked(part), file)
+        if rest is not None:
+            whole, gone = await with_slow(rest, self._reader, plan.question, plan.manifest.sees)
+            await self._workers.do(_keep, part, whole, gone, file)
 
     def _tidy(self) -> None:
         """Remove what came of files that are parts of others by now."""
@@ -88,6 +87,25 @@ class Run:
         for file in self.folder.glob("*"):
             if file.name.split(".")[0] not in known:
                 file.unlink()
+
+
+def _asked(store: Store, part: Part, asked: Asked, file: Path) -> Swept | None:
+    """What came of a file is kept, unless some of it is to be decided one by one."""
+    found = swept(store, part, asked)
+    if found.slow:
+        return found
+    _keep(part, found, 0, file)
+    return None
+
+
+def _keep(part: Part, swept: Swept, gone: int, file: Path) -> None:
+    """Whoever finds `file` finds the rest."""
+    flips = file.with_suffix(".flips.parquet")
+    beside = flips.with_name(f".{flips.name}.new")
+    found = Swept(swept.counts, swept.flips.sort(ID), swept.slow)
+    _readable(found.flips).write_parquet(beside)
+    beside.rename(flips)
+    replace(file, orjson.dumps(_outcome(part, found, gone)))
 
 
 def _name(plan: Plan) -> str:
@@ -108,13 +126,15 @@ def _outcome(part: Part, swept: Swept, gone: int) -> Outcome:
     surfaces: dict[str, dict[str, int]] = {}
     for surface, flip, many in flips.group_by("surface", "flip").len().sort("surface", "flip").rows():
         surfaces.setdefault(surface or "", {})[flip] = many
-    named = flips.select(pl.concat_list("gained", "lost").list.unique().alias("rule")).explode("rule").drop_nulls()
+    pairs = flips.group_by("gained", "lost").agg(pl.len().alias("many"))  # few, where flips are many
+    rules = pairs.select("many", pl.concat_list("gained", "lost").list.unique().alias("rule")).explode("rule")
+    named = rules.drop_nulls().group_by("rule").agg(pl.col("many").sum()).sort("rule")
     samples = flips.group_by("flip", maintain_order=True).head(_SAMPLES).select("flip", "id.time", "id.random").rows()
     return Outcome(
         day=part.day,
         counts={f"{ACTIONS[old]}->{ACTIONS[new]}": many for (old, new), many in swept.counts.items()},
         surfaces=surfaces,
-        rules=dict(named.group_by("rule").len().sort("rule").rows()),
+        rules=dict(named.rows()),
         samples={flip: [id_of(*rest) for name, *rest in samples if name == flip] for flip, *_ in samples},
         slow=len(swept.slow) - gone,
         gone=gone,
@@ -123,10 +143,8 @@ def _outcome(part: Part, swept: Swept, gone: int) -> Outcome:
 
 def _readable(flips: pl.DataFrame) -> pl.DataFrame:
     """As people and other programs read it."""
-    ids = [id_of(*numbers) for numbers in flips.select("id.time", "id.random").rows()]
-    return flips.select(
-        pl.Series("id", ids, dtype=pl.String), "surface", *(_word(name) for name in ("old", "new")), "gained", "lost"
-    )
+    ids = ids_of(*(flips[name].to_numpy() for name in ID))
+    return flips.select(ids, "surface", *(_word(name) for name in ("old", "new")), "gained", "lost")
 
 
 def _word(name: str) -> pl.Expr:

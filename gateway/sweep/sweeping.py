@@ -14,10 +14,8 @@ from gateway.sweep.kernel import Case
 from gateway.sweep.layout import ACTIONS, GROUPED, ID, Rows
 from gateway.sweep.manifest import Part, Store
 from gateway.sweep.opened import Mask, Opened
-from gateway.sweep.question import Plan, Question
+from gateway.sweep.question import Asked
 from gateway.sweep.truths import Actions, Truths
-
-AT_ONCE = 2  # files that are asked at once: while one is read, the other is judged
 
 _RANDOM = 1 << 64  # what `id.random` is below
 
@@ -33,7 +31,8 @@ FLIPS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Swept:
-    """What one file came to. `counts` are decisions by old and new action, `flips` (see FLIPS) those that differ.
+    """What one file came to. `counts` are decisions by old and new action, `flips` (see FLIPS) those that differ, in no
+    order.
 
     `slow` are those that columns cannot decide.
     """
@@ -72,10 +71,10 @@ class _Judged:
     still: Mapping[int, int]
 
 
-def swept(store: Store, plan: Plan, part: Part) -> Swept:
+def swept(store: Store, part: Part, asked: Asked) -> Swept:
     """What becomes of its decisions."""
     opened = Opened(store, part)
-    judged = list(_judged(opened, plan))
+    judged = list(_judged(opened, asked))
     told = _Told._make(np.concatenate(columns) for columns in zip(*(one.told for one in judged), strict=True))
     decisions = _decisions(opened, told) if part.several else told
     flipped = decisions.some(decisions.flipped)
@@ -84,27 +83,27 @@ def swept(store: Store, plan: Plan, part: Part) -> Swept:
     return Swept(_counts(decisions, flipped, still), _flips(opened, judged, flipped), slow)
 
 
-def _judged(opened: Opened, plan: Plan) -> Iterator[_Judged]:
+def _judged(opened: Opened, asked: Asked) -> Iterator[_Judged]:
     """What both policies say of the rows of each case."""
-    asked = list(zip(opened.part.groups, plan.cases(opened.part), strict=True))
-    distinct = list({id(case): case for _, case in asked}.values())
-    chosen = _chosen(opened, plan.question)
+    groups = list(zip(opened.part.groups, asked.cases, strict=True))
+    distinct = list({id(case): case for _, case in groups}.values())
+    chosen = _chosen(opened, asked)
     for case in distinct:
         mine = chosen
         if len(distinct) > 1:
-            own = opened.alike.of_groups((group for group, which in asked if which is case), opened.part.columns)
+            own = opened.alike.of_groups((group for group, which in groups if which is case), opened.part.columns)
             mine = own if chosen is None else own & chosen
         rows = None if mine is None else np.flatnonzero(mine)
         yield _undecided(opened, rows) if case is None else _decided(opened, case, rows)
 
 
-def _chosen(opened: Opened, question: Question) -> Mask | None:
+def _chosen(opened: Opened, asked: Asked) -> Mask | None:
     """Which rows are looked at; None for all."""
     wanted = []
-    if question.since > opened.part.first:
-        wanted.append(pl.col("id.time") >= question.since)
-    if question.share < 1:
-        wanted.append(pl.col("id.random") < pl.lit(int(question.share * _RANDOM), dtype=pl.UInt64))
+    if asked.since > opened.part.first:
+        wanted.append(pl.col("id.time") >= asked.since)
+    if asked.share < 1:
+        wanted.append(pl.col("id.random") < pl.lit(int(asked.share * _RANDOM), dtype=pl.UInt64))
     return opened.ids().select(pl.all_horizontal(wanted)).to_series().to_numpy() if wanted else None
 
 
@@ -174,9 +173,9 @@ def _flips(opened: Opened, judged: Sequence[_Judged], flipped: _Told) -> pl.Data
         why = pl.concat([case.reasons(one.truths, np.intersect1d(one.told.row, every)) for case, one in mine])
         why = opened.ids(why["row"].to_numpy()).hstack(why.drop("row"))
         why = why.group_by(ID).agg(pl.col("gained", "lost").explode().drop_nulls().unique().sort())
-        return told.join(why, on=ID, how="left").select(*FLIPS).sort(ID)
+        return told.join(why, on=ID, how="left").select(*FLIPS)
     why = pl.concat([case.reasons(one.truths, one.told.row[one.told.flipped]) for case, one in mine])
-    return told.hstack(why[["gained", "lost"]]).sort(ID)
+    return told.hstack(why[["gained", "lost"]])
 
 
 def _surfaces(opened: Opened, rows: Rows) -> pl.Series:

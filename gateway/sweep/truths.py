@@ -25,7 +25,8 @@ class Truths:
     def __init__(self, opened: Opened, rows: Rows | None):
         self.opened = opened
         self.rows = rows
-        self._found: dict[int, Rows] = {}  # by whose `id`: they live as long as their judge
+        self._found: dict[int, Rows] = {}  # by the `id` of the reason, which its case keeps
+        self._by_kind: dict[int, Mask] = {}  # the same of those that ask for nothing but the kind of a row
 
     def strictest(self, asked: Mapping[Key, Possible], kept: Actions | None = None) -> Actions:
         """The strictest action they come to, row by row. `kept` is known of each kind of row already."""
@@ -66,7 +67,7 @@ class Truths:
         """Each of them, and in which of these rows it is true."""
         kinds = [one for one in asked if one.is_of_kinds]
         others = [one for one in asked if not one.is_of_kinds and id(one) not in self._found]
-        yield from ((one, self.opened.alike.by_kind(mask, rows)) for one, mask in _looked_at_kinds(self.opened, kinds))
+        yield from ((one, self.opened.alike.by_kind(mask, rows)) for one, mask in self._kinds(kinds))
         yield from _looked_at(self.opened, others, rows)
         for one in asked:
             if id(one) in self._found:
@@ -75,10 +76,20 @@ class Truths:
     def _of_kinds(self, asked: _Asked, kept: Actions | None) -> Actions | None:
         """What is said of each kind of row; None where that is nothing."""
         told = np.zeros(len(self.opened.alike), dtype=np.uint8) if kept is None else kept
-        masks = _looked_at_kinds(self.opened, [one for _, one in asked])
+        masks = self._kinds([one for _, one in asked])
         for (action, _), (_, mask) in zip(asked, masks, strict=True):
             told = np.maximum(told, mask * np.uint8(ACTIONS.index(action)))
         return told if told.any() else None
+
+    def _kinds(self, asked: Sequence[Possible]) -> Iterator[tuple[Possible, Mask]]:
+        """In which kinds of rows each is true, which asks for nothing else."""
+        new = [one for one in asked if id(one) not in self._by_kind]
+        if new:
+            made = {name: one.expr for each in new for name, one in each.made.items()}
+            columns = {name: pl.col(name) for each in new for name in each.columns}
+            told = _told(self.opened.alike.asked({**columns, **made}), new)
+            self._by_kind |= {id(one): mask for one, mask in told}
+        return ((one, self._by_kind[id(one)]) for one in asked)
 
     def _joined(self, said: Actions | None, everywhere: _Asked, told: Iterable[tuple[Action, Rows]]) -> Actions:
         """What was said of each kind, made stricter where more is told."""
@@ -104,6 +115,7 @@ def evidence(opened: Opened, asked: Iterable[Possible], rows: Rows | None) -> pl
 
 
 def _everywhere(opened: Opened, asked: _Asked, rows: Rows | None) -> Actions:
+    """The strictest action these come to, of each row looked at."""
     outcomes = {
         action: any_of(one.outcome for led, one in asked if led is action).fill_null(False)
         for action in dict.fromkeys(action for action, _ in asked)
@@ -123,17 +135,8 @@ def _looked_at(opened: Opened, asked: Sequence[Possible], rows: Rows) -> Iterato
     return _told(evidence(opened, asked, rows), asked)
 
 
-def _looked_at_kinds(opened: Opened, asked: Sequence[Possible]) -> Iterator[tuple[Possible, Mask]]:
-    """In which kinds of rows each is true, which asks for nothing else."""
-    if not asked:
-        return iter(())
-    made = {name: one.expr for each in asked for name, one in each.made.items()}
-    columns = {name: pl.col(name) for each in asked for name in each.columns}
-    return _told(opened.alike.asked({**columns, **made}), asked)
-
-
 def _told(frame: pl.DataFrame, asked: Sequence[Possible]) -> Iterator[tuple[Possible, Mask]]:
+    """An outcome that is the same for every row comes as one value."""
     told = frame.select_seq(**{str(number): one.outcome.fill_null(False) for number, one in enumerate(asked)})
-    # an outcome that is the same for every row is one value
     for one, outcome in zip(asked, told, strict=True):
         yield one, np.broadcast_to(outcome.to_numpy(), frame.height)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from gateway.record import Record
 from gateway.replay import facts_of
 from gateway.sweep import highest, parts
 from gateway.sweep.layout import ACTIONS, numbers_of
-from gateway.sweep.manifest import Manifest, Store
+from gateway.sweep.manifest import Manifest, Part, Store
 from gateway.sweep.question import Plan, Question, by_hash
 from gateway.sweep.sweeping import Swept, swept
 from tests.sweep.chance import Chance, exported
@@ -39,6 +40,11 @@ def compared(found: Swept, told: dict[tuple[int, int], tuple[Told, Told]]) -> in
     return len(told) - len(slow)
 
 
+def asked(store: Store, plan: Plan, part: Part) -> Swept:
+    """As another process does it."""
+    return swept(store, part, pickle.loads(pickle.dumps(plan.asked(part))))
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_columns_agree_with_decide(seed, tmp_path: Path, monkeypatch):
     monkeypatch.setattr(highest, "_FEW", (1000, 3, 0)[seed % 3])  # all scores are told by row, some, or next to none
@@ -58,8 +64,8 @@ def test_columns_agree_with_decide(seed, tmp_path: Path, monkeypatch):
     both = {numbers_of(record.id): told(record) for record in records}
     turned = {id: (new, old) for id, (old, new) in both.items()}
     for _ in ("from Parquet", "from the cache"):
-        compared(swept(store, Plan(manifest, Question(new, old)), part), both)  # only what changed
-        compared(swept(store, Plan(manifest, Question(new, None, by_hash([old]))), part), both)
-        compared(swept(store, Plan(manifest, Question(new)), part), both)  # against the stored action
-        compared(swept(store, Plan(manifest, Question(old, new)), part), turned)  # both asked in full
+        compared(asked(store, Plan(manifest, Question(new, old)), part), both)  # only what changed
+        compared(asked(store, Plan(manifest, Question(new, None, by_hash([old]))), part), both)
+        compared(asked(store, Plan(manifest, Question(new)), part), both)  # against the stored action
+        compared(asked(store, Plan(manifest, Question(old, new)), part), turned)  # both asked in full
         parts.make_cache(store, part)

@@ -25,6 +25,7 @@ from gateway.sweep.opened import Opened
 from gateway.sweep.question import Plan, Question
 from gateway.sweep.rows import ALWAYS
 from gateway.sweep.runs import Run
+from gateway.sweep.workers import Workers
 from tests.sweep.chance import EVERYTHING, Chance
 from tests.sweep.test_agreement import again
 
@@ -56,8 +57,10 @@ class World:
             return await Export(self.database.reader, self.store, EVERYTHING, fields).run(self.sees, lambda *_: None)
 
     async def run(self, manifest: Manifest) -> tuple[Run, dict]:
-        run = Run(self.store, Plan(manifest, Question(self.new, self.old)), self.database.reader, lambda _: None)
-        return run, figures(await run.outcomes(), 1)
+        plan = Plan(manifest, Question(self.new, self.old))
+        with Workers(0) as workers:
+            run = Run(self.store, plan, self.database.reader, workers, lambda _: None)
+            return run, figures(await run.outcomes(), 1)
 
     def expected(self) -> dict[str, tuple[str, str]]:
         """The flips, by id."""

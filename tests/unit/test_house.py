@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "frozen": set(),
     "errors": set(),
     "patience": {"errors"},
+    "forking": set(),
     "domain": {"frozen"},
     "units": set(),
     "pdq": set(),
@@ -43,7 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "policy": WORDS | LOW | {"taxonomy"},
     "policytools": WORDS | LOW | {"policy", "taxonomy"},
     "dispatch": WORDS | {"adapter", "frozen", "wire"},
-    "media": WORDS | {"patience", "pdq"},
+    "media": WORDS | {"forking", "patience", "pdq"},
     "store": {"errors"},
     # the file that says what runs
     "settings": WORDS | LOW | {"units"},
@@ -64,7 +65,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "spending": WORDS | {"record", "witness"},
     "drills": WORDS | LOW | {"dispatch", "witness"},
     "canaries": WORDS | {"dispatch", "frozen", "intake", "mapping", "store", "taxonomy", "witness"},
-    "sweep": WORDS | {"policy", "record", "replay", "store", "taxonomy"},
+    "sweep": WORDS | {"forking", "policy", "record", "replay", "store", "taxonomy"},
     # everything joined once, and the ways in
     "senders": {"adapter", "config", "dispatch", "errors", "registry"},
     "service": WORDS | READS_FILES | SPINE | {"adapter", "dispatch", "media", "policytools", "replicas", "senders"},

@@ -29,6 +29,7 @@ from gateway.sweep.manifest import Manifest, Store
 from gateway.sweep.question import Outlook, Plan, Question, by_hash
 from gateway.sweep.rows import ALWAYS, everything
 from gateway.sweep.runs import Run
+from gateway.sweep.workers import Workers
 from gateway.taxonomy import Taxonomy
 
 
@@ -56,24 +57,26 @@ async def _held(config: Config, asked: Asked) -> dict[str, Any]:
     store = Store(config.storage.dir / "sweep")
     database = await Database.open(config.storage.dir)
     try:
-        with _bar("Exporting decisions") as (bar, task), store.locked():
-            if asked.rebuild:
+        if asked.rebuild:
+            with store.locked():
                 store.forget()
-            every = [*policies.all, new, *([old] if old else [])]
-            fields = ALWAYS.union(*map(fields_of, every))
-            export = Export(database.reader, store, policies.everything, fields)
-            sees = seen_by_routes(config)
-            manifest = await export.run(sees, lambda done, of: bar.update(task, completed=done, total=of))
-            plan = _plan(manifest, Question(new, old, by_hash(every), int(asked.since * 1000)), asked.sample)
-            if asked.cache:
-                for part in plan.parts:
-                    await asyncio.to_thread(parts.make_cache, store, part)
-        outlook = plan.outlook()
-        asked.ahead(outlook)
-        with _bar("Asking") as (bar, task):
-            bar.update(task, total=outlook.inputs)
-            run = Run(store, plan, database.reader, lambda rows: bar.advance(task, rows))
-            outcomes = await run.outcomes()
+        with Workers(sum(part.rows for part in store.load().parts)) as workers:
+            with _bar("Exporting decisions") as (bar, task), store.locked():
+                every = [*policies.all, new, *([old] if old else [])]
+                fields = ALWAYS.union(*map(fields_of, every))
+                export = Export(database.reader, store, policies.everything, fields)
+                sees = seen_by_routes(config)
+                manifest = await export.run(sees, lambda done, of: bar.update(task, completed=done, total=of))
+                plan = _plan(manifest, Question(new, old, by_hash(every), int(asked.since * 1000)), asked.sample)
+                if asked.cache:
+                    for part in plan.parts:
+                        await asyncio.to_thread(parts.make_cache, store, part)
+            outlook = plan.outlook()
+            asked.ahead(outlook)
+            with _bar("Asking") as (bar, task):
+                bar.update(task, total=outlook.inputs)
+                run = Run(store, plan, database.reader, workers, lambda rows: bar.advance(task, rows))
+                outcomes = await run.outcomes()
     finally:
         await database.close()
     told = figures(outcomes, plan.question.share)

@@ -57,6 +57,9 @@ class Predicate(Word):
     def __repr__(self) -> str:
         return self.name
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _predicate, (self.name,)
+
     @property
     def takes(self) -> tuple[Kind, ...]:
         """The kinds of a method's receiver and arguments."""
@@ -217,6 +220,13 @@ _GRAMMAR = (
 
 WORDS: tuple[Word, ...] = (*_PREDICATES, *_GRAMMAR)
 PREDICATES: Mapping[str, Predicate] = {word.name: word for word in _PREDICATES}
+
+
+def _predicate(name: str) -> Predicate:
+    """In another process the same word."""
+    return PREDICATES[name]
+
+
 METHODS = {name: word for name, word in PREDICATES.items() if word.form is Form.METHOD}
 MACROS = frozenset(word.name for word in WORDS if word.form is Form.MACRO)
 ROOTS = frozenset(word.name for word in WORDS if word.form is Form.NAME)
