@@ -24,14 +24,20 @@ from gateway.frozen import kept
 FULL = 10_000  # the score that is written 1.0 outside
 
 
-class Modality(StrEnum):
+class _Word(StrEnum):
+    """A word of a fixed few. As a key it is found as the text it is: an enumeration's own way is Python's, and slow."""
+
+    __hash__ = str.__hash__
+
+
+class Modality(_Word):
     """What kind of thing is looked at."""
 
     TEXT = "text"
     IMAGE = "image"
 
 
-class Action(StrEnum):
+class Action(_Word):
     """What a policy decides; later in this list is stricter."""
 
     ALLOW = "allow"
@@ -58,7 +64,7 @@ def worst(actions: list[Action]) -> Action:
     return max(actions, key=_STRICTNESS.__getitem__)
 
 
-class State(StrEnum):
+class State(_Word):
     """What is known of one category on one input."""
 
     SCORED = "scored"
@@ -67,7 +73,7 @@ class State(StrEnum):
     SKIPPED = "skipped"  # somebody who can was not needed
 
 
-class Role(StrEnum):
+class Role(_Word):
     """Why a provider was asked."""
 
     ASK = "ask"

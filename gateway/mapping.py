@@ -30,6 +30,7 @@ from gateway.yamlfile import Document, load
 
 _ROUNDING = 1e-6  # a float32 softmax may end a hair above 1
 _MOST_LABELS = 1000  # in one answer; the longest documented vocabulary has some 130
+_SHARES = (0, 1)  # a scale that begins at 0 and is 1 long
 _PLAIN = {float, NoneType}  # an answer with a value of another type is looked at value by value
 
 
@@ -248,7 +249,8 @@ class VendorTable:
         low, span = self._low, self._high - self._low
         plain = values and kinds <= _PLAIN and low <= min(values) and max(values) <= self._high
         if plain and math.isfinite(sum(values)):  # one that is not a number is neither less nor more
-            return list(map(float.__round__, [(value - low) / span * FULL for value in values]))
+            shares = values if (low, span) == _SHARES else [(value - low) / span for value in values]
+            return list(map(float.__round__, [share * FULL for share in shares]))
         return list(map(self._score, labels, values))
 
     def _make_pattern(

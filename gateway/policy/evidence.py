@@ -83,8 +83,7 @@ def _labels(heard: Heard, names: Set[str] | None) -> Sequence[Label] | None:
     """What providers that name things saw; None where none looked."""
     if heard.fact.modality is _TEXT:
         return ()
-    missed = names is not None and names.isdisjoint(heard.words)
-    found = [] if missed else cast(list[Label], heard.things)
+    found = cast(list[Label], heard.things) if names is None or heard.saw_any(names) else []
     if not heard.silent:
         return found if heard.naming else None
     asked = [answer.outcome for answer in heard.fact.answers if answer.outcome.provider in heard.fact.objects]

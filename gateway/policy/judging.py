@@ -13,7 +13,7 @@ from gateway.policy.compile.facts import Facts
 from gateway.policy.compile.slots import Highest, kth_highest
 from gateway.policy.evidence import facts_of
 from gateway.policy.messages import keys_for
-from gateway.policy.policy import Clause, Policy, Rule
+from gateway.policy.policy import Bound, Clause, Policy, Rule
 from gateway.policy.tally import Heard, Seen, tally
 
 MISSING = "coverage_missing"
@@ -82,21 +82,19 @@ class Judgement:
         for slug, (score, category) in self.seen.judged.items():
             rule = lines[slug].rule
             assert rule is not None  # noqa: S101 - a category without a threshold is not judged
-            action = _unlifted(rule, score, lifted) if lifted else rule.judge(score)
-            if action is Action.ALLOW:
+            bound = rule.reached(score, lifted)
+            if bound is None:
                 continue
-            self.over[slug] = action
+            self.over[slug] = bound.action
             if rule.category == slug:
                 if lines[category].escalates:
                     self.effects.append(ESCALATE)
-                self._exceeded(rule, action, score, category)
+                self._exceeded(rule, bound, score, category)
 
-    def _exceeded(self, rule: Rule, action: Action, score: int, category: str) -> None:
-        bound = rule.bound(action)
-        margin = score - bound if bound is not None else 0
-        words = self._words(keys_for(rule.code, category, action, rule.message))
-        reason = Reason(rule.code, action, rule.name(action), words, category, score, bound, self._index)
-        self._add(reason, 0, margin, rule.order)
+    def _exceeded(self, rule: Rule, bound: Bound, score: int, category: str) -> None:
+        words = self._words(keys_for(rule.code, category, bound.action, rule.message))
+        reason = Reason(rule.code, bound.action, bound.name, words, category, score, bound.least, self._index)
+        self._add(reason, 0, score - bound.least, rule.order)
 
     # gaps
 
@@ -173,9 +171,8 @@ class Judgement:
         """Which thresholds would have counted, were they not lifted."""
         rules = self._policy.rules
         for slug in self.seen.judged.keys() & rules.keys():
-            for action in (Action.BLOCK, Action.REVIEW):
-                bound, name = rules[slug].bound(action), rules[slug].name(action)
-                if name in lifted and bound is not None and self.seen.judged[slug][0] >= bound:
+            for least, _, name in rules[slug].bounds:
+                if name in lifted and self.seen.judged[slug][0] >= least:
                     self.exempted.append(f"{lifted[name]}: {name}")
 
     # what is said
@@ -189,15 +186,6 @@ class Judgement:
 
 
 _NOTHING: Mapping[str, str] = {}
-
-
-def _unlifted(rule: Rule, score: int, lifted: Mapping[str, str]) -> Action:
-    """What a score leads to without what is lifted: from a block that is, it falls to the review below it."""
-    for action in (Action.BLOCK, Action.REVIEW):
-        bound = rule.bound(action)
-        if bound is not None and score >= bound and rule.name(action) not in lifted:
-            return action
-    return Action.ALLOW
 
 
 def cause(clause: Clause, facts: Facts) -> tuple[str | None, int | None, int | None]:

@@ -5,11 +5,11 @@ A `Policy` is a file as it is for some: `under(context, tenant)` gives it with t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Container, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.domain import Action, CategoryVerdict, Coverage, Modality, State
 from gateway.policy.cel import TypedTree
@@ -28,6 +28,14 @@ _MOST_LINES = 10_000
 _OUTLINES_KEPT = 512  # of one policy; vendors' own words are among the categories, so there is an end
 
 
+class Bound(NamedTuple):
+    """A score from which on something follows, and how reasons and exemptions call that."""
+
+    least: int
+    action: Action
+    name: str
+
+
 @dataclass(frozen=True)
 class Rule:
     """One threshold of a policy. `order` is its place in the file: it breaks ties between reasons."""
@@ -39,27 +47,24 @@ class Rule:
     message: str
     order: int
 
-    def judge(self, score: int) -> Action:
-        """What this score leads to. A score equal to a threshold is inside."""
-        if self.block is not None and score >= self.block:
-            return Action.BLOCK
-        if self.review is not None and score >= self.review:
-            return Action.REVIEW
-        return Action.ALLOW
+    @cached_property
+    def bounds(self) -> tuple[Bound, ...]:
+        """Those that are set, the strictest first."""
+        scores = ((self.block, Action.BLOCK), (self.review, Action.REVIEW))
+        name = f"thresholds.{self.category}"
+        return tuple(Bound(least, action, f"{name}.{action}") for least, action in scores if least is not None)
 
-    def bound(self, action: Action) -> int | None:
-        """The threshold that leads to this action."""
-        return self.block if action is Action.BLOCK else self.review
-
-    def name(self, action: Action) -> str:
-        """How reasons and exemptions call it."""
-        return f"thresholds.{self.category}.{action}"
+    def reached(self, score: int, lifted: Container[str] = ()) -> Bound | None:
+        """The strictest that this score reaches, but for what is lifted. A score equal to a threshold is inside."""
+        for bound in self.bounds:
+            if score >= bound.least and bound.name not in lifted:
+                return bound
+        return None
 
     @cached_property
     def lowest(self) -> int | None:
         """The lowest score that is not allowed."""
-        bounds = [bound for bound in (self.review, self.block) if bound is not None]
-        return min(bounds, default=None)
+        return min((bound.least for bound in self.bounds), default=None)
 
 
 @dataclass(frozen=True, eq=False)

@@ -60,7 +60,6 @@ class Heard(Struct):
     silent: bool
     _rows: Tally | None = None
     _things: list[Thing] | None = None
-    _words: Set[str] | None = None
 
     @property
     def rows(self) -> Tally:
@@ -76,12 +75,9 @@ class Heard(Struct):
             self._things = [thing for loud in self.naming for thing in _things(*loud)]
         return self._things
 
-    @property
-    def words(self) -> Set[str]:
-        """What they call it."""
-        if self._words is None:
-            self._words = {signal.label for _, signals, _ in self.naming for signal in signals}
-        return self._words
+    def saw_any(self, names: Set[str]) -> bool:
+        """Whether they call something so."""
+        return not all(names.isdisjoint([signal.label for signal in signals]) for _, signals, _ in self.naming)
 
     def row(self, slug: str) -> dict[str, int]:
         """The scores of one category."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from gateway.domain import Action
 from gateway.policy.cel.typed import And, Condition, Not, One, Or, Some, opposite
 from gateway.policy.compile.python import Program
 from gateway.policy.evidence import facts_of
@@ -56,10 +55,10 @@ class Shown:
         self.branches = branches(self.policy)
         self._program = Program([branch.condition for branch in self.branches])
         self.bounds = [
-            rule.name(action)
+            bound.name
             for rule in self.policy.rules.values()
-            for action in (Action.REVIEW, Action.BLOCK)
-            if rule.bound(action) is not None and rule.category in self.policy.said.thresholds
+            for bound in reversed(rule.bounds)
+            if rule.category in self.policy.said.thresholds
         ]
 
     def note(self, variant: Policy, fact: InputFacts) -> None:
@@ -68,11 +67,7 @@ class Shown:
         seen = tally(variant, heard)
         for rule, (score, _) in ((variant.lines[slug].rule, judged) for slug, judged in seen.judged.items()):
             if rule is not None:
-                self.reached |= {
-                    rule.name(action)
-                    for action in (Action.REVIEW, Action.BLOCK)
-                    if (bound := rule.bound(action)) is not None and score >= bound
-                }
+                self.reached |= {bound.name for bound in rule.bounds if score >= bound.least}
         if not variant.asks:
             return
         facts = facts_of(variant, seen)

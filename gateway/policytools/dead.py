@@ -131,9 +131,7 @@ class _Search:
         policy = self._policy
         for slug, rule in policy.rules.items():
             if slug not in changed and policy.way(slug).name == "max" and self._undivided(slug):
-                bounds = [(rule.bound(action), action) for action in (Action.BLOCK, Action.REVIEW)]
-                kept = [(bound, action) for bound, action in bounds if rule.name(action) not in lifted]
-                yield slug, tuple((bound, action) for bound, action in kept if bound is not None)
+                yield slug, tuple((least, action) for least, action, name in rule.bounds if name not in lifted)
 
     def _undivided(self, slug: str) -> bool:
         """Whether all that is below the category falls under its threshold too."""

@@ -87,9 +87,7 @@ def _messages(checked: Checked, policy: Policy, shipped: Messages) -> Iterator[P
 def _exemptions(checked: Checked, policy: Policy) -> Iterator[Problem]:
     """Names of which neither the policy nor an overlay makes anything that could be lifted."""
     shadows = {clause.name for clause in policy.clauses if clause.shadow}
-    bounds = {
-        rule.name(action) for rule in policy.rules.values() for action in _STRICT if rule.bound(action) is not None
-    }
+    bounds = {bound.name for rule in policy.rules.values() for bound in rule.bounds}
     for overlay in checked.said.overlays:
         bounds |= {f"thresholds.{slug}.{name}" for slug, row in overlay.thresholds.items() for name in _set(row)}
     for place, exemption in enumerate(policy.exemptions):

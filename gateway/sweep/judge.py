@@ -107,16 +107,15 @@ class Judge:
         """A score that blocks is no reason for review as well; where its block is lifted, it is."""
         for slug, rule in self.policy.rules.items():
             blocks: Possible | None = None
-            for action in (Action.BLOCK, Action.REVIEW):
-                bound = rule.bound(action)
-                over = self._signals.at_least(slug, bound) if bound is not None else None
+            for least, action, name in rule.bounds:
+                over = self._signals.at_least(slug, least)
                 if over is not None:
                     own = f"over.{slug}#{digest(over.expr)}"
                     made = {own: over} if blocks is None else {own: over, **blocks.made}
                     found = {} if blocks is None else blocks.found
                     plain = Possible(pl.col(own), made, found, over.where, blocks)
-                    blocks = self._spared(rule.name(action), plain)
-                    yield (rule.name(action), action), blocks
+                    blocks = self._spared(name, plain)
+                    yield (name, action), blocks
 
     def _rules(self) -> Iterator[tuple[Key, Possible]]:
         for clause in self.policy.clauses:

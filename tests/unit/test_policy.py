@@ -56,9 +56,9 @@ def test_every_threshold_that_can_be_written_is_read_exactly(score):
 @given(st.integers(0, FULL), st.integers(0, FULL), st.integers(0, FULL))
 def test_a_score_at_its_threshold_is_inside(score, one, other):
     review, block = sorted((one, other))
-    action = Rule("hate", review, block, "hate", "", 0).judge(score)
-    assert (action is Action.BLOCK) == (score >= block)
-    assert (action is Action.ALLOW) == (score < review)
+    bound = Rule("hate", review, block, "hate", "", 0).reached(score)
+    assert (bound is not None and bound.action is Action.BLOCK) == (score >= block)
+    assert (bound is None) == (score < review)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,8 @@ def test_a_score_at_its_threshold_is_inside(score, one, other):
     ],
 )
 def test_what_a_score_leads_to(tmp_path, row, score, action):
-    assert load(tmp_path, f"policy: p\nthresholds: {{hate: {row}}}\n").rules["hate"].judge(score) is action
+    bound = load(tmp_path, f"policy: p\nthresholds: {{hate: {row}}}\n").rules["hate"].reached(score)
+    assert (bound.action if bound else Action.ALLOW) is action
 
 
 def test_the_nearest_threshold_is_the_one_that_counts(tmp_path):
