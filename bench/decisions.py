@@ -146,7 +146,9 @@ def _decided(frame: pl.DataFrame, found: pl.DataFrame, store: Store, manifest: M
     words = np.zeros(frame.height, dtype=np.uint64)  # one word each: there are fewer than 64
     for place, number in enumerate(numbers):
         words |= holding[:, place] * np.uint64(1 << number)
-    return frame.with_columns(pl.Series("action", truths.strictest(judge.reasons)), pl.Series("hits.0", words))
+    actions = np.zeros(frame.height, dtype=np.uint8)
+    truths.strictest(judge.reasons, actions)
+    return frame.with_columns(pl.Series("action", actions), pl.Series("hits.0", words))
 
 
 def fields_of(frame: pl.DataFrame) -> list[str]:

@@ -4,8 +4,8 @@
 
 The decisions are synthetic, made straight into the layout of gateway/sweep/layout.py: four providers that score twenty
 categories, three labels on average, three in a hundred answers missing. They stay in bench/out/sweep until they are
-asked for otherwise. Files are in the page cache when they are measured, and the workers stand: their start is told
-apart. The report goes to bench/out/sweep.json.
+asked for otherwise. Files are in the page cache when they are measured. They are asked here, as so many decisions are,
+and by processes, as more are: these stand, and their start is told apart. The report goes to bench/out/sweep.json.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from gateway.sweep import parts
 from gateway.sweep.manifest import CACHE, LASTING, Manifest, Store
 from gateway.sweep.question import Plan, Question, by_hash
 from gateway.sweep.sweeping import swept
-from gateway.sweep.workers import Workers
+from gateway.sweep.workers import MUCH, Workers
 
 OUT = Path(__file__).resolve().parent / "out"
 GOALS = {"parquet": 10.0, "cache": 40.0, "threshold": 150.0}  # million rows a second
@@ -74,16 +74,19 @@ def measured(folder: Path, rows: int, rounds: int) -> dict[str, Any]:
         store.file(part, CACHE).unlink(missing_ok=True)
     report["bytes_a_row"] = _size(store, manifest, LASTING) / rows
     begun = time.perf_counter()
-    with Workers(rows) as workers:
-        asyncio.run(_stand(workers))
-        report["workers"], report["workers_start_s"] = workers.many, time.perf_counter() - begun
-        report["parquet"] = _rounds(store, workers, whole, rounds)
-        report["threshold"] = _rounds(store, workers, one, rounds)
+    with Workers(0) as threads, Workers(MUCH) as processes:
+        asyncio.run(_stand(processes))
+        report["processes"], report["processes_start_s"] = processes.many, time.perf_counter() - begun
+        ways = {"here": threads, "processes": processes}
+
+        def ask(plan: Plan) -> dict[str, Any]:
+            return {way: _rounds(store, workers, plan, rounds) for way, workers in ways.items()}
+
+        report["parquet"], report["threshold"] = ask(whole), ask(one)
         for part in track(manifest.parts, "Cache", console=stderr):
             parts.make_cache(store, part)
         report["cache_bytes_a_row"] = _size(store, manifest, (CACHE,)) / rows
-        report["cache"] = _rounds(store, workers, whole, rounds)
-        report["threshold_cache"] = _rounds(store, workers, one, rounds)
+        report["cache"], report["threshold_cache"] = ask(whole), ask(one)
     return report
 
 
@@ -143,16 +146,17 @@ def _size(store: Store, manifest: Manifest, suffixes: tuple[str, ...]) -> int:
 
 def show(report: dict[str, Any]) -> None:
     """A table."""
-    table = Table("what", "goal", "measured", "CPU s", "flips", box=None, padding=(0, 2, 0, 0))
+    table = Table("million rows a second", "goal", "here", "CPU s", "processes", "CPU s", "flips", box=None)
     words = {"parquet": "whole, Parquet", "cache": "whole, cache", "threshold": "one threshold, Parquet"}
     for name, said in {**words, "threshold_cache": "one threshold, cache"}.items():
-        one, goal = report[name], GOALS.get(name)
-        told = f"≥ {goal:g} M rows/s" if goal else ""
-        table.add_row(said, told, f"{one['mrows_s']:.1f} M rows/s", f"{one['cpu_s']:.2f}", f"{one['flips']:,}")
-    table.add_row("bytes a row", f"≤ {BYTES}", f"{report['bytes_a_row']:.0f}", "", "")
-    table.add_row("and of its cache, uncompressed", "", f"{report['cache_bytes_a_row']:.0f}", "", "")
-    who = f"{report['workers']} workers, standing after {report['workers_start_s']:.1f} s"
-    Console().print(f"{report['rows']:,} decisions, {report['cores']} cores, {who}")
+        here, there = report[name]["here"], report[name]["processes"]
+        goal = f"≥ {GOALS[name]:g}" if name in GOALS else ""
+        figures = [f(one) for one in (here, there) for f in ("{mrows_s:.1f}".format_map, "{cpu_s:.2f}".format_map)]
+        table.add_row(said, goal, *figures, f"{here['flips']:,}")
+    table.add_row("bytes a row", f"≤ {BYTES}", f"{report['bytes_a_row']:.0f}")
+    table.add_row("and of its cache", "", f"{report['cache_bytes_a_row']:.0f}")
+    processes = f"{report['processes']} processes, which stand after {report['processes_start_s']:.1f} s"
+    Console().print(f"{report['rows']:,} decisions on {report['cores']} cores; here, or in {processes}")
     Console().print(table)
 
 

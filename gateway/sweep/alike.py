@@ -87,13 +87,15 @@ class Alike:
                 found[:, place] = looked_up(set_, numbers)
         return found
 
-    def numbers(self, name: str, rows: Rows | None = None) -> npt.NDArray[np.uint8]:
+    def numbers(
+        self, name: str, rows: Rows | None = None, out: npt.NDArray[np.uint8] | None = None
+    ) -> npt.NDArray[np.uint8]:
         """One of the columns of small numbers, of all rows or of these."""
-        return self.by_kind(self._index.array(f"{_KIND}{name}"), rows)
+        return self.by_kind(self._index.array(f"{_KIND}{name}"), rows, out)
 
-    def by_kind(self, values: npt.NDArray[T], rows: Rows | None) -> npt.NDArray[T]:
+    def by_kind(self, values: npt.NDArray[T], rows: Rows | None, out: npt.NDArray[T] | None = None) -> npt.NDArray[T]:
         """Row by row, what is said of its kind."""
-        return looked_up(values, self._of(rows))
+        return looked_up(values, self._of(rows), out)
 
     def actions(self, rows: Rows | None) -> Counter[int]:
         """How many of these rows were decided how, of decisions with one input."""

@@ -11,6 +11,7 @@ import polars as pl
 from gateway.domain import Action
 from gateway.sweep.judge import Judge, Key, Possible, changed
 from gateway.sweep.layout import WORD, Rows, masks
+from gateway.sweep.numbers import room
 from gateway.sweep.opened import Mask, Opened
 from gateway.sweep.signals import FALSE, any_of
 from gateway.sweep.truths import Actions, Grid, Truths
@@ -73,10 +74,15 @@ class Case:
         return opened.among(places, rows)
 
     def actions(self, truths: Truths) -> tuple[Actions, Actions]:
-        """What both policies say of the rows that are looked at."""
-        opened = truths.opened
-        old = opened.alike.numbers("action", truths.rows) if self._by_bits else truths.strictest(self._before)
-        return old, truths.strictest(self._after, self._kept(opened))
+        """What both policies say of the rows that are looked at. It lies in rooms of its thread (numbers.py)."""
+        opened, rows = truths.opened, truths.rows
+        old, new = (room(name, opened.part.rows if rows is None else len(rows)) for name in ("old", "new"))
+        if self._by_bits:
+            opened.alike.numbers("action", rows, old)
+        else:
+            truths.strictest(self._before, old)
+        truths.strictest(self._after, new, self._kept(opened))
+        return old, new
 
     def beyond(self, opened: Opened, rows: Rows | None) -> Mask | None:
         """Of these rows, or of all, whether they are decided one by one; None for no row."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
-from threading import local
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +19,11 @@ from gateway.sweep.layout import ALL, ID, Rows, is_alike
 from gateway.sweep.manifest import CACHE, INDEX, Part, Store
 from gateway.sweep.mapped import Mapped
 from gateway.sweep.met import Found, met
+from gateway.sweep.numbers import room
 from gateway.sweep.where import Among, Either, High, Made, Met, Where
 
 Mask = npt.NDArray[np.bool_]  # by row of the part
 
-_MINE = local()
 _NO_ROWS = np.zeros(0, dtype=np.intp)
 
 
@@ -163,8 +162,8 @@ class Opened:
 
     @contextmanager
     def _marked(self, places: Collection[Rows]) -> Iterator[Mask]:
-        """By row, whether it is in one of these. Wiped afterwards: new memory would cost more."""
-        marks = _marks(self.part.rows)
+        """By row, whether it is in one of these. Wiped afterwards."""
+        marks = room("marks", self.part.rows).view(np.bool_)
         for place in places:
             marks[place] = True
         yield marks
@@ -194,11 +193,3 @@ class Opened:
 def _all(rows: int) -> Rows:
     """Every place in a part. Most parts have as many."""
     return np.arange(rows)
-
-
-def _marks(rows: int) -> Mask:
-    """A mark for each row of a part, all of them off. One piece of memory for each thread."""
-    if getattr(_MINE, "marks", _NO_ROWS).size < rows:
-        _MINE.marks = np.zeros(rows, dtype=np.bool_)
-    marks: Mask = _MINE.marks[:rows]
-    return marks

@@ -13,6 +13,7 @@ import polars as pl
 from gateway.sweep.kernel import Case
 from gateway.sweep.layout import ACTIONS, GROUPED, ID, Rows
 from gateway.sweep.manifest import Part, Store
+from gateway.sweep.numbers import room
 from gateway.sweep.opened import Mask, Opened
 from gateway.sweep.question import Asked
 from gateway.sweep.truths import Actions, Truths
@@ -118,7 +119,7 @@ def _decided(opened: Opened, case: Case, mine: Rows | None) -> _Judged:
     truths = Truths(opened, rows)
     old, new = case.actions(truths)
     beyond = case.beyond(opened, rows)
-    other = old != new
+    other = np.not_equal(old, new, out=room("other", len(old)).view(np.bool_))
     if beyond is not None:
         other |= beyond
     if opened.part.several:
@@ -131,8 +132,9 @@ def _decided(opened: Opened, case: Case, mine: Rows | None) -> _Judged:
 
 
 def _counted(actions: Actions) -> Counter[int]:
-    least = [len(actions), *(int(np.count_nonzero(actions >= action)) for action in range(1, len(ACTIONS))), 0]
-    return Counter({action: least[action] - least[action + 1] for action in range(len(ACTIONS))})
+    same = room("counted", len(actions)).view(np.bool_)
+    many = [int(np.count_nonzero(np.equal(actions, action, out=same))) for action in range(1, len(ACTIONS))]
+    return Counter(dict(enumerate([len(actions) - sum(many), *many])))
 
 
 def _told(rows: Rows | None, which: Mask, old: Actions, new: Actions, beyond: Mask | None) -> _Told:

@@ -11,6 +11,7 @@ import polars as pl
 from gateway.domain import Action
 from gateway.sweep.judge import Key, Possible
 from gateway.sweep.layout import ACTIONS, Rows
+from gateway.sweep.numbers import room
 from gateway.sweep.opened import Mask, Opened
 from gateway.sweep.signals import any_of
 
@@ -28,8 +29,8 @@ class Truths:
         self._found: dict[int, Rows] = {}  # by the `id` of the reason, which its case keeps
         self._by_kind: dict[int, Mask] = {}  # the same of those that ask for nothing but the kind of a row
 
-    def strictest(self, asked: Mapping[Key, Possible], kept: Actions | None = None) -> Actions:
-        """The strictest action they come to, row by row. `kept` is known of each kind of row already."""
+    def strictest(self, asked: Mapping[Key, Possible], out: Actions, kept: Actions | None = None) -> None:
+        """The strictest action they come to, row by row, into `out`. `kept` is known of each kind of row already."""
         of_kinds: _Asked = []
         everywhere: _Asked = []
         told: list[tuple[Action, Rows]] = []
@@ -41,7 +42,9 @@ class Truths:
             else:
                 self._found[id(one)] = there
                 told.append((action, there))
-        return self._joined(self._of_kinds(of_kinds, kept), everywhere, told)
+        self._join(self._of_kinds(of_kinds, kept), told, out)
+        if everywhere and len(out):
+            np.maximum(out, _everywhere(self.opened, everywhere, self.rows), out=out)
 
     def holding(self, asked: Sequence[Possible | None], rows: Rows) -> Grid:
         """Of these rows, which are among the others, whether each of these is a reason; None never is."""
@@ -91,17 +94,14 @@ class Truths:
             self._by_kind |= {id(one): mask for one, mask in told}
         return ((one, self._by_kind[id(one)]) for one in asked)
 
-    def _joined(self, said: Actions | None, everywhere: _Asked, told: Iterable[tuple[Action, Rows]]) -> Actions:
+    def _join(self, said: Actions | None, told: Iterable[tuple[Action, Rows]], out: Actions) -> None:
         """What was said of each kind, made stricter where more is told."""
-        rows = self.rows
-        found = np.zeros(self.opened.part.rows if rows is None else len(rows), dtype=np.uint8)
+        rows, more = self.rows, out if said is None else room("more", len(out))
+        more.fill(0)
         for action, where in sorted(told, key=lambda one: ACTIONS.index(one[0])):
-            found[where if rows is None else self.opened.inside(where, rows)] = ACTIONS.index(action)
+            more[where if rows is None else self.opened.inside(where, rows)] = ACTIONS.index(action)
         if said is not None:
-            np.maximum(found, self.opened.alike.by_kind(said, rows), out=found)
-        if everywhere and len(found):
-            np.maximum(found, _everywhere(self.opened, everywhere, rows), out=found)
-        return found
+            np.maximum(more, self.opened.alike.by_kind(said, rows, out), out=out)
 
 
 def evidence(opened: Opened, asked: Iterable[Possible], rows: Rows | None) -> pl.DataFrame:

@@ -21,7 +21,7 @@ from gateway.forking import fork_server
 
 T = TypeVar("T")
 
-_MUCH = 5_000_000  # rows from which on a process each core is worth its start
+MUCH = 25_000_000  # rows from which on a process on each core is worth its start
 _THREADS = 2  # else: while one reads, the other judges
 _WORK = "gateway.sweep.runs"  # what a process loads before there is anything to ask
 
@@ -32,7 +32,7 @@ class Workers:
     def __init__(self, rows: int):
         self.many = _THREADS
         self._pool: Executor
-        if rows < _MUCH:
+        if rows < MUCH:
             self._pool = ThreadPoolExecutor(self.many, "sweep")
             return
         self.many = len(os.sched_getaffinity(0))

@@ -13,13 +13,10 @@ import polars as pl
 import pytest
 
 from gateway.errors import ConfigError
-from gateway.sweep import workers
 from gateway.sweep.question import Plan, Question
 from gateway.sweep.runs import Run
-from gateway.sweep.workers import Workers
+from gateway.sweep.workers import MUCH, Workers
 from tests.sweep.test_export import world
-
-MUCH = 10**9
 
 
 async def outcome(here, manifest, rows: int) -> tuple[list, pl.DataFrame]:
@@ -46,11 +43,11 @@ async def test_processes_find_what_threads_find(tmp_path):
 
 async def test_there_are_processes_where_there_is_much_to_ask(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
-    with Workers(workers._MUCH) as asking:
+    with Workers(MUCH) as asking:
         assert asking.many == 3
         assert await asking.do(os.getpid) != os.getpid()
         assert await asking.do(os.getenv, "POLARS_MAX_THREADS") == "1"
-    with Workers(workers._MUCH - 1) as asking:
+    with Workers(MUCH - 1) as asking:
         assert await asking.do(os.getpid) == os.getpid()
 
 
@@ -73,7 +70,7 @@ async def test_an_interrupt_is_for_who_started_them():
 
 STARTS = """
 import asyncio, os, time
-from gateway.sweep.workers import Workers
+from gateway.sweep.workers import MUCH, Workers
 with Workers(10**9) as asking:
     print(asyncio.run(asking.do(os.getpid)), flush=True)
     asyncio.run(asking.do(time.sleep, 600))
@@ -81,7 +78,9 @@ with Workers(10**9) as asking:
 
 
 def test_they_end_with_who_started_them():
-    with subprocess.Popen([sys.executable, "-c", STARTS], stdout=subprocess.PIPE, text=True) as starter:
+    with subprocess.Popen(
+        [sys.executable, "-c", STARTS], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as starter:
         assert starter.stdout is not None
         pid = int(starter.stdout.readline())
         starter.kill()
