@@ -97,7 +97,7 @@ class Plan:
         inputs = slow = 0
         for part in self.parts:
             inputs += part.rows
-            for name in self._asked - set(part.fields):
+            for name in self._fields - set(part.fields):
                 unkept[name] = unkept.get(name, 0) + part.rows
             for group, case in zip(part.groups, self.asked(part).cases, strict=True):
                 slow += group.rows if case is None else 0
@@ -106,7 +106,7 @@ class Plan:
         return Outlook(inputs, tuple(sorted(changed)), len(columns), unkept, slow)
 
     @property
-    def _asked(self) -> set[str]:
+    def _fields(self) -> set[str]:
         return fields_of(self.question.new) | (fields_of(self.question.old) if self.question.old else set())
 
     def _cases(self, part: Part) -> Cases:

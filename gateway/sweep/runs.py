@@ -102,10 +102,10 @@ def _keep(part: Part, swept: Swept, gone: int, file: Path) -> None:
     """Whoever finds `file` finds the rest."""
     flips = file.with_suffix(".flips.parquet")
     beside = flips.with_name(f".{flips.name}.new")
-    found = Swept(swept.counts, swept.flips.sort(ID), swept.slow)
-    _readable(found.flips).write_parquet(beside)
+    found = swept.flips.sort(ID)
+    _readable(found).write_parquet(beside)
     beside.rename(flips)
-    replace(file, orjson.dumps(_outcome(part, found, gone)))
+    replace(file, orjson.dumps(_outcome(part, swept, found, gone)))
 
 
 def _name(plan: Plan) -> str:
@@ -121,8 +121,8 @@ def _file(part: Part, plan: Plan) -> str:
     return part.name.replace("/", "_").replace(".", "_") + cut
 
 
-def _outcome(part: Part, swept: Swept, gone: int) -> Outcome:
-    flips = swept.flips.with_columns(_flip().alias("flip"))
+def _outcome(part: Part, swept: Swept, found: pl.DataFrame, gone: int) -> Outcome:
+    flips = found.with_columns(_flip().alias("flip"))
     surfaces: dict[str, dict[str, int]] = {}
     for surface, flip, many in flips.group_by("surface", "flip").len().sort("surface", "flip").rows():
         surfaces.setdefault(surface or "", {})[flip] = many
