@@ -11,10 +11,8 @@ from functools import lru_cache, reduce
 from itertools import repeat
 from operator import or_
 
-from msgspec.structs import replace
-
 from gateway.domain import Action, CategoryVerdict, Coverage, Decision, Reading, Reason, State, worst
-from gateway.policy.judging import Judgement, Rank
+from gateway.policy.judging import Judgement, Rank, by_rank
 from gateway.policy.policy import UNSCORED, Policy
 from gateway.policy.tally import Heard, InputFacts, combined, hear
 from gateway.taxonomy import kin
@@ -98,7 +96,7 @@ def _once(names: Iterable[str]) -> tuple[str, ...]:
 def _sorted(reasons: list[tuple[Rank, Reason]]) -> tuple[Reason, ...]:
     """Strictest first, then by priority, then the largest margin over its threshold, then the order of the file."""
     if len(reasons) > 1:
-        reasons.sort(key=lambda reason: reason[0])
+        reasons.sort(key=by_rank)
     return tuple([reason for _, reason in reasons])
 
 
@@ -132,11 +130,12 @@ def _highest(policy: Policy, judged: Sequence[Judgement], verdicts: Verdicts) ->
 class _Alone(dict[int, CategoryVerdict]):
     """What is said of a category that this provider alone scored, by the score: made once."""
 
-    def __init__(self, provider: str):
+    def __init__(self, provider: str, action: Action):
         self._provider = provider
+        self._action = action
 
     def __missing__(self, score: int) -> CategoryVerdict:
-        verdict = CategoryVerdict(score, _SCORED, _ALLOW, {self._provider: score})
+        verdict = CategoryVerdict(score, _SCORED, self._action, {self._provider: score})
         if len(self) < _VERDICTS_KEPT:
             self[score] = verdict
         return verdict
@@ -150,11 +149,11 @@ def _score(policy: Policy, each: Judgement, verdicts: Verdicts) -> None:
     heard, over = each.seen.heard, each.over
     if policy.plain and len(heard.said) == 1:
         [(provider, scores)] = heard.said.items()
-        alone = _alone(provider)
+        alone = _alone(provider, _ALLOW)
         for slug, score in scores.items():
             verdicts[slug] = alone[score]
         for slug, action in over.items():
-            verdicts[slug] = replace(verdicts[slug], action=action)
+            verdicts[slug] = _alone(provider, action)[scores[slug]]
         return
     rows = heard.rows
     known: Iterable[int | None] = heard.top.values()

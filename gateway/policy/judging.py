@@ -5,7 +5,8 @@ Nothing stops at the first: all that holds is a reason, and what is missing is o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import itemgetter
 
 from gateway.domain import Action, Reason
 from gateway.policy.compile.facts import MISSING as NO_SCORE
@@ -26,8 +27,7 @@ _ALLOW = Action.ALLOW
 Rank = tuple[int, int, int, int, int]  # sorts: strictest, highest priority, largest margin, order of the file, input
 
 
-def _by_rank(reason: tuple[Rank, Reason]) -> Rank:
-    return reason[0]
+by_rank: Callable[[tuple[Rank, Reason]], Rank] = itemgetter(0)
 
 
 class Judgement:
@@ -60,7 +60,7 @@ class Judgement:
     @property
     def action(self) -> Action:
         """The strictest of its reasons."""
-        return min(self.reasons, key=_by_rank)[1].action if self.reasons else _ALLOW
+        return min(self.reasons, key=by_rank)[1].action if self.reasons else _ALLOW
 
     def _work(self) -> None:
         policy, seen, fact = self._policy, self.seen, self.fact
