@@ -1,5 +1,5 @@
 # Built in one stage, run in another; no compiler, no pip, no root in what runs.
-FROM python:3.12-slim AS build
+FROM python:3.13-slim AS build
 WORKDIR /src
 RUN python -m venv --without-pip /app && python -m venv --without-pip /build
 COPY requirements.lock requirements-build.lock ./
@@ -12,7 +12,7 @@ COPY config config
 RUN /build/bin/python -m hatchling build -t wheel -d /dist
 RUN pip --python /app/bin/python install --no-cache-dir --no-index --no-deps /dist/*.whl
 
-FROM python:3.12-slim
+FROM python:3.13-slim
 RUN useradd --system --uid 10001 --home-dir /data modgate && install -d -o modgate -g modgate -m 700 /data
 COPY --from=build /app /app
 COPY deploy/container/gateway.yaml /etc/modgate/gateway.yaml
