@@ -93,7 +93,7 @@ def asked(body: Condition) -> pl.Expr:
 @lru_cache(32)  # most parts have the same names
 def _called(names: _Names, kind: str, body: Condition) -> tuple[int, ...]:
     """Which of the names may meet it, whatever else is known of what is called so."""
-    frame = pl.DataFrame(names, schema=["kind", "name"], orient="row").with_columns(
+    frame = pl.DataFrame(names, {"kind": pl.String, "name": pl.String}, orient="row").with_columns(
         pl.lit(None, FOUND[name]).alias(name) for name in ("confidence", "provider")
     )
     numbered = frame.with_row_index("number").filter(pl.col("kind") == kind, asked(body).fill_null(True))

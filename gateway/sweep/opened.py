@@ -54,9 +54,12 @@ class Opened:
     ) -> pl.DataFrame:
         """These columns, what is made of others, and `row`, of all rows or of these; others it has not are left out."""
         once, exprs = self._once(made or {}, rows)
+        plain = {name: expr.meta.root_names()[0] for name, expr in exprs.items() if expr.meta.is_column()}
+        exprs = {name: expr for name, expr in exprs.items() if name not in plain}
         roots = {root for expr in exprs.values() for root in expr.meta.root_names()}
         here = sorted(name for name in {*names, *roots} if name in self._known)
-        self._fetch(here)
+        self._fetch([*here, *plain.values()])
+        once += [self._column(column, rows).alias(name) for name, column in plain.items()]
         place = pl.Series("row", _all(self.part.rows) if rows is None else rows)
         ids = [one for one in self._ids(rows) if one.name in names] if not set(ID).isdisjoint(names) else []
         frame = pl.DataFrame([place, *ids, *once, *(self._column(name, rows) for name in here)])
@@ -93,9 +96,6 @@ class Opened:
                 of_kinds[name] = one.expr
             elif self._mapped is not None and len(roots) == 1 and self._mapped.has_words(roots[0]):
                 once.append(self._mapped.made(one.expr.alias(name), rows))
-            elif one.expr.meta.is_column() and roots[0] in self._known:
-                self._fetch(roots)
-                once.append(self._column(roots[0], rows).alias(name))
             else:
                 exprs[name] = one.expr
         return once + (self.alike.made(of_kinds, rows) if of_kinds else []), exprs
