@@ -83,8 +83,8 @@ class Alike:
         numbers, found = self._of(rows), np.zeros((len(rows), len(asked)), dtype=np.bool_, order="F")
         for place, bit in enumerate(asked):
             for word, mask in masks([] if bit is None else [bit]).items():
-                set_ = self._index.array(f"{_KIND}hits.{word}") & np.uint64(mask) != 0
-                found[:, place] = looked_up(set_, numbers)
+                is_set = self._index.array(f"{_KIND}hits.{word}") & np.uint64(mask) != 0
+                found[:, place] = looked_up(is_set, numbers)
         return found
 
     def numbers(
