@@ -157,7 +157,7 @@ async def test_what_is_of_another_type_or_good_for_ever_is_as_good_as_none(redis
         await redis.client.persist(name)
         assert (await put(two, who)).status == "ok"
         assert told_two.missed == [("cache", "broken")]
-        while await redis.client.ttl(name) < 0:  # until it has been put right
+        while await redis.client.ttl(name) < 0:  # noqa: ASYNC110 - until it has been put right
             await asyncio.sleep(0.01)
         await redis.client.delete(name)
         await redis.client.lpush(name, "x")
