@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pickle
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.policy.decide import decide
 from gateway.record import Record
@@ -36,7 +38,8 @@ def compared(found: Swept, told: dict[tuple[int, int], tuple[Told, Told]]) -> in
         assert (row["old"], row["new"]) == (old[0], new[0])
         assert set(row["gained"]) >= new[1] - old[1], (row, old, new)
         assert set(row["lost"]) >= old[1] - new[1], (row, old, new)
-    assert sum(found.counts.values()) == len(told) - len(slow)
+    pairs = Counter((old[0], new[0]) for id, (old, new) in told.items() if id not in slow)
+    assert found.counts == pairs
     return len(told) - len(slow)
 
 
@@ -69,3 +72,19 @@ def test_columns_agree_with_decide(seed, tmp_path: Path, monkeypatch):
         compared(asked(store, Plan(manifest, Question(new)), part), both)  # against the stored action
         compared(asked(store, Plan(manifest, Question(old, new)), part), turned)  # both asked in full
         parts.make_cache(store, part)
+
+
+@pytest.mark.parametrize("silent", [False, True], ids=["they say where", "nobody says where"])
+def test_flips_tell_where(tmp_path: Path, silent):
+    chance = Chance(3, tmp_path)
+    old, new = chance.pair()
+    manifest, store = Manifest(sees=chance.sees()), Store(tmp_path / "sweep")
+    records = [chance.record(number, old, manifest.sees) for number in range(50)]
+    if silent:
+        records = [replace(record, context={}) for record in records]
+    part = exported(store, manifest, records, [old, new])
+    rows = asked(store, Plan(manifest, Question(new)), part).flips.select("id.time", "id.random", "surface").rows()
+    said = {numbers_of(record.id): record.context.get("surface") for record in records}
+    where = {id: surface if isinstance(surface, str) else None for id, surface in said.items()}
+    assert len(rows) == 31
+    assert [surface for *_, surface in rows] == [where[time, random] for time, random, _ in rows]

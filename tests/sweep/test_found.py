@@ -12,11 +12,11 @@ from gateway.policy.cel.typed import Constant, Holds, Part
 from gateway.policy.cel.words import PREDICATES
 from gateway.sweep import found, mapped
 from gateway.sweep.found import Things
-from gateway.sweep.layout import FOUND, LABEL
+from gateway.sweep.layout import FOUND, HASH, LABEL
 from gateway.sweep.mapped import Mapped
 
 SEEN = [
-    ("hash", "known", 10_000, "lists", 4),
+    (HASH, "known", 10_000, "lists", 4),
     (LABEL, "gun", 4000, "north", 3),
     (LABEL, "gun", 9000, "north", 1),
     (LABEL, "gunpowder", 8000, "south", 2),
@@ -35,10 +35,17 @@ def called(word: str, text: str) -> Holds:
 
 
 @pytest.mark.parametrize(
-    "word, text, rows", [("startsWith", "gun", [1, 2]), ("==", "gun", [1]), ("!=", "gun", [0, 2]), ("==", "known", [])]
+    "kind, word, text, rows",
+    [
+        (LABEL, "startsWith", "gun", [1, 2]),
+        (LABEL, "==", "gun", [1]),
+        (LABEL, "!=", "gun", [0, 2]),
+        (LABEL, "==", "known", []),
+        (HASH, "==", "known", [4]),
+    ],
 )
-def test_rows_with_something_that_is_called_so_and_sure_enough(tmp_path, word, text, rows):
-    told = things(tmp_path, SEEN).sure_of(LABEL, called(word, text), 8000)
+def test_rows_with_something_that_is_called_so_and_sure_enough(tmp_path, kind, word, text, rows):
+    told = things(tmp_path, SEEN).sure_of(kind, called(word, text), 8000)
     assert sorted(told.tolist()) == rows
 
 
