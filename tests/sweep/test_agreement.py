@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from gateway.policy.cel.shapes import Kind
+from gateway.policy.compile.facts import fit
 from gateway.policy.decide import decide
 from gateway.record import Record
 from gateway.replay import facts_of
@@ -84,7 +86,6 @@ def test_flips_tell_where(tmp_path: Path, silent):
         records = [replace(record, context={}) for record in records]
     part = exported(store, manifest, records, [old, new])
     rows = asked(store, Plan(manifest, Question(new)), part).flips.select("id.time", "id.random", "surface").rows()
-    said = {numbers_of(record.id): record.context.get("surface") for record in records}
-    where = {id: surface if isinstance(surface, str) else None for id, surface in said.items()}
+    where = {numbers_of(record.id): fit(Kind.TEXT, record.context.get("surface")) for record in records}
     assert len(rows) == 31
     assert [surface for *_, surface in rows] == [where[time, random] for time, random, _ in rows]
