@@ -6,7 +6,6 @@ Everybody answered and nothing is missing: of no kind of row is anything known b
 from __future__ import annotations
 
 from pathlib import Path
-from random import Random
 
 import pytest
 from msgspec.structs import replace
@@ -19,6 +18,7 @@ from gateway.sweep.layout import ACTIONS, numbers_of
 from gateway.sweep.manifest import Manifest, Store
 from gateway.sweep.numbers import room
 from gateway.sweep.question import Plan, Question, by_hash
+from gateway.sweep.sweeping import Swept
 from tests.sweep.chance import CATEGORIES, SHIPPED, TAXONOMY_READ, Chance, decided, exported
 from tests.sweep.test_agreement import again, asked, compared
 
@@ -38,6 +38,8 @@ RULES = (
     ("block", 'context.audience == "minors" && scores["sexual"] >= 0.3'),
     ("block", 'scores["violence"] >= 0.9 || scores["sexual/nudity"] >= 0.95'),
 )
+OF_KINDS = ("block", 'context.country == "US" && context.surface == "shop"')  # rows of a kind are alike in it
+
 POLICY = """
 policy: sparse
 context: {{surface: string, country: string, audience: string}}
@@ -54,10 +56,8 @@ rules:
 
 def policy(folder: Path, name: str, block: float, rules):
     file = folder / f"{name}.yaml"
-    lines = [
-        f"  - {{id: r{n}, action: {action}, when: '{when}', if_unknown: ignore, because: tested}}"
-        for n, (action, when) in enumerate(rules)
-    ]
+    unknown = "if_unknown: ignore, because: tested"
+    lines = [f"  - {{id: r{n}, action: {led}, when: '{when}', {unknown}}}" for n, (led, when) in enumerate(rules)]
     file.write_text(POLICY.format(block=block) + "\n".join(lines) + "\n")
     return load_policy(file, TAXONOMY_READ, SHIPPED)
 
@@ -89,34 +89,71 @@ def record(chance: Chance, number: int, of) -> Record:
     return decided(bare, of, SEES)
 
 
-def poisoned(name: str, many: int):
+class World:
+    """Decisions of one policy, and another that is asked about them."""
+
+    def __init__(self, folder: Path, old, new):
+        chance = Chance(7, folder)
+        self.old, self.new = old, new
+        self.manifest, self.store = Manifest(sees=SEES), Store(folder / "sweep")
+        self.records = [record(chance, number, old) for number in range(MANY)]
+        self.part = exported(self.store, self.manifest, self.records, [old, new])
+        self.reasons = {r.id: frozenset(reason.rule for reason in r.decision.reasons) for r in self.records}
+
+    def agrees(self) -> None:
+        """Columns say what decide says, whatever they are asked."""
+        before = {r.id: (ACTIONS.index(r.decision.action), self.reasons[r.id]) for r in self.records}
+        both = {numbers_of(r.id): (before[r.id], again(r, self.new, self.manifest.sees)) for r in self.records}
+        turned = {id: (new, old) for id, (old, new) in both.items()}
+        for _ in ("from Parquet", "from the cache"):
+            assert compared(self.asked(Question(self.new, self.old)), both) == MANY
+            compared(self.asked(Question(self.new, None, by_hash([self.old]))), both)
+            compared(self.asked(Question(self.new)), both)
+            compared(self.asked(Question(self.old, self.new)), turned)
+            parts.make_cache(self.store, self.part)
+
+    def asked(self, question: Question) -> Swept:
+        return asked(self.store, Plan(self.manifest, question), self.part)
+
+
+@pytest.fixture(autouse=True)
+def _poisoned(monkeypatch):
     """What lies in a room is what another file left there."""
-    found = room(name, many)
-    found.fill(Random(many).randrange(1, 3))
-    return found
+
+    def poisoned(name: str, many: int):
+        found = room(name, many)
+        found.fill(2)
+        return found
+
+    monkeypatch.setattr(kernel, "room", poisoned)
 
 
 @pytest.mark.parametrize("few", [1000, 5, 0], ids=["all scores by row", "the highest", "next to none"])
 def test_what_is_true_in_few_rows_is_found_in_these(tmp_path, monkeypatch, few):
     monkeypatch.setattr(highest, "_FEW", few)
-    monkeypatch.setattr(kernel, "room", poisoned)
-    chance = Chance(few, tmp_path)
-    old = policy(tmp_path, "old", 0.9, RULES)
-    new = policy(tmp_path, "new", 0.8, [*RULES[1:], ("block", RULES[0][1].replace("0.5", "0.4"))])
-    manifest, store = Manifest(sees=SEES), Store(tmp_path / "sweep")
-    records = [record(chance, number, old) for number in range(MANY)]
-    part = exported(store, manifest, records, [old, new])
-    said = {r.id: frozenset(reason.rule for reason in r.decision.reasons) for r in records}
-    assert set().union(*said.values()) >= {f"rules.r{n}" for n in range(len(RULES))}  # each has something to find
+    other = [*RULES[1:], ("block", RULES[0][1].replace("0.5", "0.4"))]
+    here = World(tmp_path, policy(tmp_path, "old", 0.9, RULES), policy(tmp_path, "new", 0.8, other))
+    found = set().union(*here.reasons.values())
+    assert found >= {f"rules.r{n}" for n in range(len(RULES))}  # each has something to find
+    here.agrees()
 
-    both = {
-        numbers_of(r.id): ((ACTIONS.index(r.decision.action), said[r.id]), again(r, new, manifest.sees))
-        for r in records
-    }
-    turned = {id: (new, old) for id, (old, new) in both.items()}
-    for _ in ("from Parquet", "from the cache"):
-        assert compared(asked(store, Plan(manifest, Question(new, old)), part), both) == MANY
-        compared(asked(store, Plan(manifest, Question(new, None, by_hash([old]))), part), both)
-        compared(asked(store, Plan(manifest, Question(new)), part), both)
-        compared(asked(store, Plan(manifest, Question(old, new)), part), turned)
-        parts.make_cache(store, part)
+
+def test_what_rows_are_alike_in_can_block(tmp_path):
+    World(tmp_path, policy(tmp_path, "old", 0.9, RULES), policy(tmp_path, "new", 0.9, [*RULES, OF_KINDS])).agrees()
+
+
+def test_who_asks_since_when_and_for_a_share_hears_of_these_alone(tmp_path):
+    old, new = policy(tmp_path, "old", 0.9, RULES), policy(tmp_path, "new", 0.7, RULES[:4])
+    here = World(tmp_path, old, new)
+    whole = here.asked(Question(new, old))
+    ids = sorted(numbers_of(r.id) for r in here.records)
+    since, half = ids[MANY // 2][0], 1 << 63
+    for question, among in (
+        (Question(new, old, since=since), {id for id in ids if id[0] >= since}),
+        (Question(new, old, share=0.5), {id for id in ids if id[1] < half}),
+    ):
+        told = here.asked(question)
+        assert sum(told.counts.values()) == len(among)
+        flips = [row for row in whole.flips.sort("id.time").rows() if row[:2] in among]
+        assert 0 < len(flips) < whole.flips.height
+        assert told.flips.sort("id.time").rows() == flips
