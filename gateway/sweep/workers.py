@@ -35,7 +35,7 @@ class Workers:
         if rows < MUCH:
             self._pool = ThreadPoolExecutor(self.many, "sweep")
             return
-        self.many = len(os.sched_getaffinity(0))
+        self.many = os.cpu_count() or 1
         self._pool = ProcessPoolExecutor(self.many, fork_server(), _begin)
         for _ in range(self.many):
             self._pool.submit(import_module, _WORK)
