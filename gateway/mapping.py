@@ -30,7 +30,7 @@ from gateway.yamlfile import Document, load
 
 _ROUNDING = 1e-6  # a float32 softmax may end a hair above 1
 _MOST_LABELS = 1000  # in one answer; the longest documented vocabulary has some 130
-_SHARES = (0, 1)  # a scale that begins at 0 and is 1 long
+_SHARES = (0, 1)  # a scale that needs no division, which is a tenth of a translation
 _PLAIN = {float, NoneType}  # an answer with a value of another type is looked at value by value
 
 

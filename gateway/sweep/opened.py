@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +52,7 @@ class Opened:
     def columns(
         self, names: Collection[str], rows: Rows | None = None, made: Mapping[str, Made] | None = None
     ) -> pl.DataFrame:
-        """These columns, what is made of others, and `row`, of all rows or of these; others it has not are left out."""
+        """These columns and what is made of others, of all rows or of these; others it has not are left out."""
         once, exprs = self._once(made or {}, rows)
         plain = {name: expr.meta.root_names()[0] for name, expr in exprs.items() if expr.meta.is_column()}
         exprs = {name: expr for name, expr in exprs.items() if name not in plain}
@@ -60,9 +60,8 @@ class Opened:
         here = sorted(name for name in {*names, *roots} if name in self._known)
         self._fetch([*here, *plain.values()])
         once += [self._column(column, rows).alias(name) for name, column in plain.items()]
-        place = pl.Series("row", _all(self.part.rows) if rows is None else rows)
         ids = [one for one in self._ids(rows) if one.name in names] if not set(ID).isdisjoint(names) else []
-        frame = pl.DataFrame([place, *ids, *once, *(self._column(name, rows) for name in here)])
+        frame = pl.DataFrame([*ids, *once, *(self._column(name, rows) for name in here)])
         return frame.with_columns_seq(**exprs).drop(roots.difference(names), strict=False) if exprs else frame
 
     def ids(self, rows: Rows | None = None) -> pl.DataFrame:
@@ -187,9 +186,3 @@ class Opened:
     @cached_property
     def _things(self) -> Things:
         return Things(self._store.file(self.part, ".found.parquet"), self._mapped)
-
-
-@lru_cache(maxsize=1)
-def _all(rows: int) -> Rows:
-    """Every place in a part. Most parts have as many."""
-    return np.arange(rows)

@@ -39,7 +39,7 @@ def write(
 
 def joined(store: Store, part: Part, frame: pl.DataFrame, found: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """What is in a part, and after it these rows."""
-    before = Opened(store, part).columns([*ID, *part.columns]).drop("row")
+    before = Opened(store, part).columns([*ID, *part.columns])
     known = pl.read_parquet(store.file(part, ".found.parquet"))
     shifted = found.with_columns(pl.col("row") + pl.lit(part.rows, dtype=pl.UInt32))
     return pl.concat([before, frame], how="diagonal"), pl.concat([known, shifted])
@@ -49,7 +49,7 @@ def make_cache(store: Store, part: Part) -> None:
     """The columns as they lie in memory. Costs about twice the room of the files themselves."""
     if not store.file(part, CACHE).is_file():
         names = [name for name in (*part.columns, *scores.tops(part)) if not is_alike(name)]
-        columns = Opened(store, part).columns(names).drop("row").get_columns()
+        columns = Opened(store, part).columns(names).get_columns()
         found = things.laid(pl.read_parquet(store.file(part, ".found.parquet")))
         _safely(store.file(part, CACHE), lambda file: mapped.write([*columns, *found], file))
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,12 +65,11 @@ class _Told(NamedTuple):
 @dataclass(frozen=True)
 class _Judged:
     """Rows of one case. `still` are decisions with one input that are not among them, since both policies say the same:
-    how many of each action."""
+    how many of each action. `why` tells of some of the rows the reasons by which they differ; None where none does."""
 
-    case: Case | None
-    truths: Truths
     told: _Told
     still: Mapping[int, int]
+    why: Callable[[Rows], pl.DataFrame] | None
 
 
 def swept(store: Store, part: Part, asked: Asked) -> Swept:
@@ -111,7 +111,7 @@ def _chosen(opened: Opened, asked: Asked) -> Mask | None:
 def _undecided(opened: Opened, mine: Rows | None) -> _Judged:
     old = opened.alike.numbers("action", mine)
     every = np.ones(len(old), dtype=np.bool_)
-    return _Judged(None, Truths(opened, mine), _told(mine, every, old, old, every), {})
+    return _Judged(_told(mine, every, old, old, every), {}, None)
 
 
 def _decided(opened: Opened, case: Case, mine: Rows | None) -> _Judged:
@@ -128,7 +128,7 @@ def _decided(opened: Opened, case: Case, mine: Rows | None) -> _Judged:
     still = _counted(old) - _counted(told.old)
     if rows is not mine:
         still += opened.alike.actions(mine) - opened.alike.actions(rows)
-    return _Judged(case, truths, told, still)
+    return _Judged(told, still, partial(case.reasons, truths) if case.changed else None)
 
 
 def _counted(actions: Actions) -> Counter[int]:
@@ -169,14 +169,14 @@ def _flips(opened: Opened, judged: Sequence[_Judged], flipped: _Told) -> pl.Data
         return pl.DataFrame(schema=FLIPS)
     actions = (pl.Series(name, getattr(flipped, name)) for name in ("old", "new"))
     told = opened.ids(flipped.row).hstack([_surfaces(opened, flipped.row), *actions])
-    mine = [(one.case, one) for one in judged if one.case is not None and one.case.changed]
+    mine = [(one.why, one.told) for one in judged if one.why is not None]
     if opened.part.several:
         every = opened.ids().with_row_index("row").join(told, on=ID, how="semi")["row"].to_numpy()
-        why = pl.concat([case.reasons(one.truths, np.intersect1d(one.told.row, every)) for case, one in mine])
+        why = pl.concat([reasons(np.intersect1d(rows.row, every)) for reasons, rows in mine])
         why = opened.ids(why["row"].to_numpy()).hstack(why.drop("row"))
         why = why.group_by(ID).agg(pl.col("gained", "lost").explode().drop_nulls().unique().sort())
         return told.join(why, on=ID, how="left").select(*FLIPS)
-    why = pl.concat([case.reasons(one.truths, one.told.row[one.told.flipped]) for case, one in mine])
+    why = pl.concat([reasons(rows.row[rows.flipped]) for reasons, rows in mine])
     return told.hstack(why[["gained", "lost"]])
 
 

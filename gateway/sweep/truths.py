@@ -105,7 +105,7 @@ class Truths:
 
 
 def evidence(opened: Opened, asked: Iterable[Possible], rows: Rows | None) -> pl.DataFrame:
-    """What these ask for, of these rows or of all, and `row`."""
+    """What these ask for, of these rows or of all."""
     several = list(asked)
     made = {name: one for each in several for name, one in each.made.items()}
     found = {name: node for each in several for name, node in each.found.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -50,14 +51,8 @@ def asked(store: Store, plan: Plan, part: Part) -> Swept:
     return swept(store, part, pickle.loads(pickle.dumps(plan.asked(part))))
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_columns_agree_with_decide(seed, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(highest, "_FEW", (1000, 3, 0)[seed % 3])  # all scores are told by row, some, or next to none
-    chance = Chance(seed, tmp_path)
-    old, new = chance.pair()
-    manifest, store = Manifest(sees=chance.sees()), Store(tmp_path / "sweep")
-    records = [chance.record(number, old, manifest.sees) for number in range(50)]
-    part = exported(store, manifest, records, [old, new])
+def agree(store: Store, manifest: Manifest, part: Part, records: Sequence[Record], old, new) -> int:
+    """Columns say what decide says, whatever they are asked. How many were decided in columns, where least were."""
 
     def told(record: Record):
         before = (
@@ -68,12 +63,27 @@ def test_columns_agree_with_decide(seed, tmp_path: Path, monkeypatch):
 
     both = {numbers_of(record.id): told(record) for record in records}
     turned = {id: (new, old) for id, (old, new) in both.items()}
+    least = len(records)
     for _ in ("from Parquet", "from the cache"):
-        compared(asked(store, Plan(manifest, Question(new, old)), part), both)  # only what changed
-        compared(asked(store, Plan(manifest, Question(new, None, by_hash([old]))), part), both)
-        compared(asked(store, Plan(manifest, Question(new)), part), both)  # against the stored action
-        compared(asked(store, Plan(manifest, Question(old, new)), part), turned)  # both asked in full
+        for question, expected in (
+            (Question(new, old), both),  # only what changed
+            (Question(new, None, by_hash([old])), both),
+            (Question(new), both),  # against the stored action
+            (Question(old, new), turned),  # both asked in full
+        ):
+            least = min(least, compared(asked(store, Plan(manifest, question), part), expected))
         parts.make_cache(store, part)
+    return least
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_columns_agree_with_decide(seed, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(highest, "_FEW", (1000, 3, 0)[seed % 3])  # all scores are told by row, some, or next to none
+    chance = Chance(seed, tmp_path)
+    old, new = chance.pair()
+    manifest, store = Manifest(sees=chance.sees()), Store(tmp_path / "sweep")
+    records = [chance.record(number, old, manifest.sees) for number in range(50)]
+    agree(store, manifest, exported(store, manifest, records, [old, new]), records, old, new)
 
 
 @pytest.mark.parametrize("silent", [False, True], ids=["they say where", "nobody says where"])
